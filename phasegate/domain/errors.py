@@ -1,0 +1,91 @@
+"""
+Everything that can go wrong, sorted by who has to act.
+
+::
+
+    PhasegateError
+    ├── FixTheInput          the person who typed it corrects it; exit code 2, nothing was done
+    │   ├── PlanError            file, line, field, value, what is allowed
+    │   ├── BundleError          the bundle cannot be read or was refused by the target
+    │   ├── SettingsError        an address, account or token is missing or wrong
+    │   └── Refused              a legal request that the state of the release forbids
+    ├── Away                 an outside system does not answer; trying again is right
+    │   ├── TargetAway           the platform's API
+    │   ├── MetricsAway          the telemetry source
+    │   ├── RunsAway             the orchestrator
+    │   └── LedgerBusy           the database is locked or gone
+    └── CallAPerson          a machine must not decide this alone
+        ├── Drift                somebody else changed the split
+        ├── Unconfirmed          a write whose effect could not be read back
+        ├── CannotRestore        the platform refuses the known-good version
+        └── LedgerBroken         the chain of hashes does not hold
+    Superseded               another driver acted first: read the ledger again
+"""
+
+
+class PhasegateError(Exception):
+    """The root of every error that phasegate raises on purpose."""
+
+
+class FixTheInput(PhasegateError):
+    """Something a person gave is wrong; the message says where and what is allowed."""
+
+
+class PlanError(FixTheInput):
+    """A plan cannot be used; one line for each fault, as ``file:line: field: …``."""
+
+
+class BundleError(FixTheInput):
+    """A bundle cannot be read, or the platform refused to take it."""
+
+
+class SettingsError(FixTheInput):
+    """A setting is missing or wrong."""
+
+
+class Refused(FixTheInput):
+    """A well-formed request that the present state of the release or service forbids."""
+
+
+class Away(PhasegateError):
+    """An outside system did not answer; nothing is known about its state."""
+
+
+class TargetAway(Away):
+    """The platform's API did not answer within its retries."""
+
+
+class MetricsAway(Away):
+    """The telemetry source did not answer; this is neither a pass nor a breach."""
+
+
+class RunsAway(Away):
+    """The orchestrator did not answer."""
+
+
+class LedgerBusy(Away):
+    """The ledger's database is locked or cannot be reached."""
+
+
+class CallAPerson(PhasegateError):
+    """A machine must not decide this alone."""
+
+
+class Drift(CallAPerson):
+    """The live split is not the one that the ledger knows: somebody else deployed."""
+
+
+class Unconfirmed(CallAPerson):
+    """A write was sent and its effect could not be read back."""
+
+
+class CannotRestore(CallAPerson):
+    """The platform refuses to take the known-good version back."""
+
+
+class LedgerBroken(CallAPerson):
+    """The ledger's chain of hashes does not hold."""
+
+
+class Superseded(PhasegateError):
+    """Another driver wrote to the ledger first; read it again before deciding."""

@@ -1,0 +1,89 @@
+"""Durations and rates as people write them: ``2h``, ``1500ms``, ``0.1%``."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def parse_duration(value: Any) -> timedelta:
+    """
+    Read ``1h30m``, ``500ms`` or a ``timedelta``.
+
+    Raises ValueError naming the value and what is allowed.
+    """
+    if isinstance(value, timedelta):
+        return value
+    text = str(value).strip()
+    parts = _PART.findall(text)
+    if isinstance(value, bool) or not parts or "".join(n + u for n, u in parts) != text:
+        raise ValueError(
+            f"{value!r} is not a duration; write a number and a unit (ms, s, m, h, d), such as 2h or 1500ms"
+        )
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration the shortest exact way: ``2h``, ``1h30m``, ``1500ms``."""
+    millis = round(value.total_seconds() * 1000)
+    if millis == 0:
+        return "0s"
+    if millis % 1000:
+        return f"{millis}ms"
+    text, rest = "", millis // 1000
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        if unit == "d" and rest % size:
+            continue
+        count, rest = divmod(rest, size)
+        text += f"{count}{unit}" if count else ""
+    return text
+
+
+def parse_rate(value: Any) -> float:
+    """
+    Read ``0.1%`` or a fraction such as ``0.001``.
+
+    Raises ValueError when it is neither, or outside 0..1.
+    """
+    text = str(value).strip()
+    try:
+        rate = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        rate = -1.0
+    if isinstance(value, bool) or not 0 <= rate <= 1:
+        raise ValueError(
+            f"{value!r} is not a rate; write a percentage such as 0.1% or a fraction from 0 to 1"
+        )
+    return rate
+
+
+def format_rate(value: float) -> str:
+    """Write a rate as a percentage: ``0.1%``."""
+    return f"{value * 100:.4g}%"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$", "examples": ["2h", "1500ms"]}
+    ),
+]
+Rate = Annotated[
+    float,
+    BeforeValidator(parse_rate),
+    PlainSerializer(format_rate, return_type=str),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\d+(\.\d+)?%$"},
+                {"type": "number", "minimum": 0, "maximum": 1},
+            ]
+        }
+    ),
+]
