@@ -1,0 +1,368 @@
+"""What can happen to a release. Each event is one row of the ledger and says who and why."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from phasegate.domain.checklist import Result
+from phasegate.domain.criteria import Level
+from phasegate.domain.decision import Decision
+from phasegate.domain.plan import Environment
+from phasegate.domain.verdict import Reason, Verdict
+from phasegate.domain.versions import LiveSplit, Split, Version
+
+
+class Outcome(StrEnum):
+    """How a release ended."""
+
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled-back"
+    REFUSED = "refused"
+
+
+class Choice(StrEnum):
+    """What a person answers at a gate."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    EXTEND = "extend"
+
+
+class Candidate(BaseModel):
+    """What is to be released: a bundle by path and digest, or a version that is already uploaded."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bundle: str = ""
+    digest: str = ""
+    version: str = ""
+    tag: str = ""
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Opened(_Event):
+    """A release begins; plan and known-good version are fixed here and never inferred later."""
+
+    kind: Literal["opened"] = "opened"
+    service: str
+    plan: dict[str, Any]
+    plan_digest: str
+    candidate: Candidate
+    known_good: Version
+    live: LiveSplit
+    reason: str
+    requested_by: str
+    ci: str = ""
+
+
+class Driven(_Event):
+    """A run of the orchestrator drives the release from now on."""
+
+    kind: Literal["driven"] = "driven"
+    run: str
+
+
+class PhaseBegan(_Event):
+    """A phase begins."""
+
+    kind: Literal["phase-began"] = "phase-began"
+    phase: str
+
+
+class Uploaded(_Event):
+    """The candidate exists as a version in one environment."""
+
+    kind: Literal["uploaded"] = "uploaded"
+    environment: Environment
+    version: Version
+
+
+class Intended(_Event):
+    """A split is about to be written; without a later ``acted`` or ``dropped`` its effect is unknown."""
+
+    kind: Literal["intended"] = "intended"
+    id: str
+    worker: str
+    split: Split
+    was: str = Field(description="Id of the platform's deployment that was read before.")
+    because: str
+    fence: int
+
+
+class Acted(_Event):
+    """The intended split was read back from the platform."""
+
+    kind: Literal["acted"] = "acted"
+    intent: str
+    worker: str
+    live: LiveSplit
+
+
+class Dropped(_Event):
+    """The intended split was not written, or did not take effect."""
+
+    kind: Literal["dropped"] = "dropped"
+    intent: str
+    why: str
+
+
+class ShareSeen(_Event):
+    """How the observed share follows the configured one."""
+
+    kind: Literal["share-seen"] = "share-seen"
+    phase: str
+    observed: float | None
+    weight: float
+    followed: bool
+
+
+class Checked(_Event):
+    """Results of a phase's machine checks."""
+
+    kind: Literal["checked"] = "checked"
+    phase: str
+    results: tuple[Result, ...]
+
+
+class Loaded(_Event):
+    """A load test ran against staging; ``report`` is its summary."""
+
+    kind: Literal["loaded"] = "loaded"
+    phase: str
+    report: dict[str, Any]
+
+
+class Soaking(_Event):
+    """A phase watches until the given time."""
+
+    kind: Literal["soaking"] = "soaking"
+    phase: str
+    since: datetime
+    until: datetime
+
+
+class Extended(_Event):
+    """A soak is prolonged, because the evidence does not decide or a person asked for it."""
+
+    kind: Literal["extended"] = "extended"
+    phase: str
+    until: datetime
+    because: str
+
+
+class Judged(_Event):
+    """A verdict that is new: the first of a phase, a change of finding, or the one at the end of a soak."""
+
+    kind: Literal["judged"] = "judged"
+    verdict: Verdict
+    final: bool
+
+
+class Decided(_Event):
+    """What follows from the verdict at the end of a soak."""
+
+    kind: Literal["decided"] = "decided"
+    phase: str
+    decision: Decision
+
+
+class Asked(_Event):
+    """A question is put to named roles; ``digest`` is of the evidence shown with it."""
+
+    kind: Literal["asked"] = "asked"
+    key: str
+    phase: str
+    gate: str
+    hold: bool
+    roles: tuple[str, ...]
+    digest: str
+    evidence: str
+    expires_at: datetime
+
+
+class Answered(_Event):
+    """One person's answer, in one role, to exactly the question that was asked."""
+
+    kind: Literal["answered"] = "answered"
+    key: str
+    choice: Choice
+    approver: str
+    role: str
+    reason: str
+    digest: str
+
+
+class AnswerRefused(_Event):
+    """An answer that does not count, and why."""
+
+    kind: Literal["answer-refused"] = "answer-refused"
+    key: str
+    approver: str
+    role: str
+    why: str
+
+
+class Expired(_Event):
+    """Nobody answered in time; that means reject."""
+
+    kind: Literal["expired"] = "expired"
+    key: str
+
+
+class Withdrawn(_Event):
+    """The question fell because the release is taken back."""
+
+    kind: Literal["withdrawn"] = "withdrawn"
+    key: str
+    because: str
+
+
+class Breached(_Event):
+    """A rollback threshold was exceeded."""
+
+    kind: Literal["breached"] = "breached"
+    phase: str
+    because: tuple[Reason, ...] = Field(min_length=1)
+
+
+class AbortAsked(_Event):
+    """Somebody or something other than a threshold wants the release taken back."""
+
+    kind: Literal["abort-asked"] = "abort-asked"
+    by: str
+    reason: str
+
+
+class PhaseEnded(_Event):
+    """A phase is over and was passed."""
+
+    kind: Literal["phase-ended"] = "phase-ended"
+    phase: str
+
+
+class KnownGood(_Event):
+    """The version that a rollback would restore from now on."""
+
+    kind: Literal["known-good"] = "known-good"
+    version: Version
+
+
+class Drifted(_Event):
+    """The live split is not the one that the ledger knows."""
+
+    kind: Literal["drifted"] = "drifted"
+    expected: Split
+    found: LiveSplit
+
+
+class Verified(_Event):
+    """After a rollback: health and version through the front door."""
+
+    kind: Literal["verified"] = "verified"
+    ok: bool
+    version: str
+    detail: str
+
+
+class Recovered(_Event):
+    """After a rollback: whether the criteria hold again on the known-good version."""
+
+    kind: Literal["recovered"] = "recovered"
+    recovered: bool
+    detail: str
+
+
+class Notice(_Event):
+    """A message in the outbox; it is delivered to each channel until that succeeds."""
+
+    kind: Literal["notice"] = "notice"
+    id: str
+    level: Level
+    channels: tuple[str, ...]
+    subject: str
+    text: str
+
+
+class Delivered(_Event):
+    """A delivery attempt of a notice to one channel."""
+
+    kind: Literal["delivered"] = "delivered"
+    notice: str
+    channel: str
+    ok: bool
+    detail: str = ""
+
+
+class Noted(_Event):
+    """Something worth keeping that changes nothing."""
+
+    kind: Literal["noted"] = "noted"
+    text: str
+
+
+class Ended(_Event):
+    """The release is over."""
+
+    kind: Literal["ended"] = "ended"
+    outcome: Outcome
+    summary: str
+
+
+Event = Annotated[
+    Opened
+    | Driven
+    | PhaseBegan
+    | Uploaded
+    | Intended
+    | Acted
+    | Dropped
+    | ShareSeen
+    | Checked
+    | Loaded
+    | Soaking
+    | Extended
+    | Judged
+    | Decided
+    | Asked
+    | Answered
+    | AnswerRefused
+    | Expired
+    | Withdrawn
+    | Breached
+    | AbortAsked
+    | PhaseEnded
+    | KnownGood
+    | Drifted
+    | Verified
+    | Recovered
+    | Notice
+    | Delivered
+    | Noted
+    | Ended,
+    Field(discriminator="kind"),
+]
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+class Recorded(BaseModel):
+    """
+    One row of the ledger: an event with its place in the chain.
+
+    ``hash`` is SHA-256 over the previous row's hash and the canonical JSON of
+    release, seq, at, by and event, in hexadecimal.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    release: str
+    seq: int = Field(ge=1)
+    at: datetime
+    by: str
+    event: Event
+    previous: str
+    hash: str

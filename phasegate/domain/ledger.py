@@ -1,0 +1,249 @@
+"""
+Replay: from the events of one release to where it is and what is known good.
+
+A release's state is nothing but the fold of its events; two replays of the same
+events are equal, and a run that died goes on from here.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from phasegate.domain import events as e
+from phasegate.domain.checklist import Result
+from phasegate.domain.plan import Environment, Phase, RolloutPlan
+from phasegate.domain.verdict import Reason, Verdict
+from phasegate.domain.versions import LiveSplit, Version
+
+GENESIS = "0" * 64
+
+
+class SoakState(BaseModel):
+    """The soak of one phase: since when, until when, how often extended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    since: datetime
+    until: datetime
+    extended: int = 0
+
+
+class ReleaseState(BaseModel):
+    """Where one release is. ``seq`` is the last event that went into it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    release: str
+    seq: int
+    at: datetime
+    opened: e.Opened
+    opened_at: datetime
+    plan: RolloutPlan
+    known_good: Version
+    live: LiveSplit
+    run: str = ""
+    phase: str = ""
+    ended_phases: tuple[str, ...] = ()
+    uploaded: dict[Environment, Version] = {}
+    staged: LiveSplit | None = None
+    pending: e.Intended | None = None
+    soaks: dict[str, SoakState] = {}
+    followed: tuple[str, ...] = ()
+    checks: dict[str, tuple[Result, ...]] = {}
+    loads: dict[str, dict[str, Any]] = {}
+    verdict: Verdict | None = None
+    question: e.Asked | None = None
+    answers: tuple[e.Answered, ...] = ()
+    asked: int = 0
+    gates_passed: tuple[str, ...] = ()
+    holds_passed: tuple[str, ...] = ()
+    breach: tuple[Reason, ...] = ()
+    breached_at: datetime | None = None
+    abort: e.AbortAsked | None = None
+    restored_at: datetime | None = None
+    verified: e.Verified | None = None
+    recovered: e.Recovered | None = None
+    drift: e.Drifted | None = None
+    notices: dict[str, e.Notice] = {}
+    undelivered: tuple[tuple[str, str], ...] = ()
+    ended: e.Ended | None = None
+
+    @property
+    def service(self) -> str:
+        """The Worker that is released."""
+        return self.opened.service
+
+    @property
+    def aborting(self) -> bool:
+        """Whether the release is to be, or was, taken back. Nothing may raise traffic then."""
+        return bool(self.breach) or self.abort is not None
+
+    @property
+    def why_abort(self) -> str:
+        """The first reason for taking the release back, in words; empty while there is none."""
+        if self.breach:
+            return self.breach[0].text
+        return f"{self.abort.by}: {self.abort.reason}" if self.abort else ""
+
+    @property
+    def canary(self) -> Version | None:
+        """The candidate's version in production, once uploaded."""
+        return self.uploaded.get(Environment.PRODUCTION)
+
+    @property
+    def current(self) -> Phase | None:
+        """The phase that was begun and has not ended."""
+        return self.plan.phase(self.phase) if self.phase and self.phase not in self.ended_phases else None
+
+    @property
+    def exposed(self) -> bool:
+        """Whether the candidate takes production traffic, or might after a pending write."""
+        if self.canary is None:
+            return False
+        splits = [self.live.split] + ([self.pending.split] if self.pending else [])
+        return any(split.weight(self.canary.id) > 0 for split in splits)
+
+
+def chain(previous: str, *, release: str, seq: int, at: datetime, by: str, event: e.Event) -> str:
+    """The hash of one row: SHA-256 over the previous hash and the row's canonical JSON."""
+    body = {
+        "release": release,
+        "seq": seq,
+        "at": at.isoformat(),
+        "by": by,
+        "event": event.model_dump(mode="json"),
+    }
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
+
+
+def first_break(rows: Iterable[e.Recorded]) -> str:
+    """
+    Where the chain breaks, in words; empty when it holds.
+
+    A row breaks it when its number is not the next, its ``previous`` is not the
+    hash of the row before, or its own hash is not that of its content.
+    """
+    previous = GENESIS
+    for seq, row in enumerate(rows, start=1):
+        if row.seq != seq:
+            return f"row {seq} is missing: the next one is numbered {row.seq}"
+        if row.previous != previous:
+            return f"row {seq} does not follow row {seq - 1}: its previous hash is {row.previous[:12]}…"
+        if chain(previous, release=row.release, seq=seq, at=row.at, by=row.by, event=row.event) != row.hash:
+            return f"row {seq} ({row.event.kind}) was changed after it was written"
+        previous = row.hash
+    return ""
+
+
+def replay(rows: Iterable[e.Recorded], state: ReleaseState | None = None) -> ReleaseState:
+    """
+    Fold *rows* into a state, going on from *state* when given.
+
+    Raises ValueError when there is no state and the first row is not ``opened``.
+    """
+    for row in rows:
+        state = _first(row) if state is None else _next(state, row)
+    if state is None:
+        raise ValueError("there are no events to replay")
+    return state
+
+
+def _first(row: e.Recorded) -> ReleaseState:
+    if not isinstance(row.event, e.Opened):
+        raise ValueError(f"a release begins with 'opened', not with {row.event.kind!r}")
+    return ReleaseState(
+        release=row.release,
+        seq=row.seq,
+        at=row.at,
+        opened=row.event,
+        opened_at=row.at,
+        plan=RolloutPlan.model_validate(row.event.plan),
+        known_good=row.event.known_good,
+        live=row.event.live,
+    )
+
+
+def _next(state: ReleaseState, row: e.Recorded) -> ReleaseState:
+    changes = _FOLD[row.event.kind](state, row) if row.event.kind in _FOLD else {}
+    return state.model_copy(update={**changes, "seq": row.seq, "at": row.at})
+
+
+def _acted(state: ReleaseState, row: Any) -> dict[str, Any]:
+    if row.event.worker != state.service:
+        return {"staged": row.event.live, "pending": None}
+    restored = state.aborting and row.event.live.split.weight(state.known_good.id) == 100
+    done = {"restored_at": row.at} if restored and state.restored_at is None else {}
+    return {"live": row.event.live, "pending": None, "drift": None, **done}
+
+
+def _soaking(state: ReleaseState, row: Any) -> dict[str, Any]:
+    soak = SoakState(since=row.event.since, until=row.event.until)
+    return {"soaks": {**state.soaks, row.event.phase: soak}}
+
+
+def _extended(state: ReleaseState, row: Any) -> dict[str, Any]:
+    soak = state.soaks[row.event.phase]
+    soak = soak.model_copy(update={"until": row.event.until, "extended": soak.extended + 1})
+    return {"soaks": {**state.soaks, row.event.phase: soak}}
+
+
+def _answered(state: ReleaseState, row: Any) -> dict[str, Any]:
+    question, answers = state.question, (*state.answers, row.event)
+    if question is None or row.event.key != question.key:
+        return {}
+    if row.event.choice is not e.Choice.APPROVE:
+        return {"question": None, "answers": ()}
+    if {answer.role for answer in answers} < set(question.roles):
+        return {"answers": answers}
+    passed = "holds_passed" if question.hold else "gates_passed"
+    return {"question": None, "answers": (), passed: (*getattr(state, passed), question.phase)}
+
+
+def _notice(state: ReleaseState, row: Any) -> dict[str, Any]:
+    waiting = tuple((row.event.id, channel) for channel in row.event.channels)
+    return {
+        "notices": {**state.notices, row.event.id: row.event},
+        "undelivered": (*state.undelivered, *waiting),
+    }
+
+
+def _delivered(state: ReleaseState, row: Any) -> dict[str, Any]:
+    if not row.event.ok:
+        return {}
+    done = (row.event.notice, row.event.channel)
+    return {"undelivered": tuple(item for item in state.undelivered if item != done)}
+
+
+_FOLD: dict[str, Any] = {
+    "driven": lambda s, r: {"run": r.event.run},
+    "phase-began": lambda s, r: {"phase": r.event.phase, "verdict": None},
+    "uploaded": lambda s, r: {"uploaded": {**s.uploaded, r.event.environment: r.event.version}},
+    "intended": lambda s, r: {"pending": r.event},
+    "acted": _acted,
+    "dropped": lambda s, r: {"pending": None},
+    "share-seen": lambda s, r: {"followed": (*s.followed, r.event.phase)},
+    "checked": lambda s, r: {"checks": {**s.checks, r.event.phase: r.event.results}},
+    "loaded": lambda s, r: {"loads": {**s.loads, r.event.phase: r.event.report}},
+    "soaking": _soaking,
+    "extended": _extended,
+    "judged": lambda s, r: {"verdict": r.event.verdict},
+    "asked": lambda s, r: {"question": r.event, "answers": (), "asked": s.asked + 1},
+    "answered": _answered,
+    "expired": lambda s, r: {"question": None, "answers": ()},
+    "withdrawn": lambda s, r: {"question": None, "answers": ()},
+    "breached": lambda s, r: {"breach": r.event.because, "breached_at": r.at},
+    "abort-asked": lambda s, r: {"abort": r.event, "breached_at": s.breached_at or r.at},
+    "phase-ended": lambda s, r: {"ended_phases": (*s.ended_phases, r.event.phase)},
+    "known-good": lambda s, r: {"known_good": r.event.version},
+    "drifted": lambda s, r: {"drift": r.event},
+    "verified": lambda s, r: {"verified": r.event},
+    "recovered": lambda s, r: {"recovered": r.event},
+    "notice": _notice,
+    "delivered": _delivered,
+    "ended": lambda s, r: {"ended": r.event},
+}

@@ -1,0 +1,213 @@
+"""What phasegate needs from the outside world. Adapters implement these; nothing else is assumed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from phasegate.domain.bundle import Bundle
+from phasegate.domain.checklist import Result
+from phasegate.domain.events import Event, Notice, Opened, Recorded
+from phasegate.domain.observation import Batch, Minute, Probe
+from phasegate.domain.plan import Environment, HealthContract, Load, Validation
+from phasegate.domain.versions import LiveSplit, Split, Version
+
+
+class Clock(Protocol):
+    """Time, so that tests can hold it."""
+
+    def now(self) -> datetime:
+        """The time in UTC."""
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Wait."""
+
+
+class Target(Protocol):
+    """
+    The platform that serves versions and splits traffic.
+
+    Every method raises TargetAway when the platform does not answer within the
+    retries, SettingsError when it refuses the token.
+    """
+
+    async def live(self, worker: str) -> LiveSplit | None:
+        """The split in force, or None when the Worker does not exist."""
+
+    async def set_split(self, worker: str, split: Split, *, message: str, was: str) -> LiveSplit:
+        """
+        Write a split and read it back; *was* is the id of the deployment read before.
+
+        An ambiguous answer is resolved by reading. Raises Drift when somebody else
+        deployed in between, CannotRestore when the platform refuses the version,
+        Unconfirmed when the effect cannot be read.
+        """
+
+    async def upload(self, worker: str, bundle: Bundle, *, environment: Environment, release: str) -> Version:
+        """
+        Make the bundle a version without sending it traffic.
+
+        The same release and bundle give the same version, however often it is called.
+
+        Raises BundleError when the platform refuses it, with the platform's words.
+        """
+
+    async def create(self, worker: str, bundle: Bundle, *, environment: Environment, release: str) -> Version:
+        """Deploy a Worker that does not exist yet, at 100 %."""
+
+    async def versions(self, worker: str) -> tuple[Version, ...]:
+        """The deployable versions, newest first."""
+
+    def front_door(self, worker: str) -> str:
+        """The address at which users reach the Worker, without a trailing slash."""
+
+
+class Metrics(Protocol):
+    """Counts per interval, version and endpoint."""
+
+    async def collect(
+        self,
+        worker: str,
+        *,
+        since: datetime,
+        now: datetime,
+        interval: timedelta,
+        settle: timedelta,
+        cuts: tuple[int, ...],
+    ) -> Batch:
+        """
+        Every complete and settled interval from *since* on, in order, aligned to *since*.
+
+        At most a bounded number per call; call again for more. Raises MetricsAway.
+        """
+
+
+class Checks(Protocol):
+    """What is asked of the service itself, through its front door."""
+
+    async def health(self, url: str, contract: HealthContract, *, overrides: str = "") -> Probe:
+        """One health check; never raises for what the service does. *overrides*: the override header."""
+
+    async def validate(self, url: str, validation: Validation) -> tuple[Result, ...]:
+        """Run the validation program against staging and read its results."""
+
+    async def load(self, url: str, load: Load) -> dict[str, object]:
+        """Run the load test against staging; the report as a mapping with ``conclusive`` and ``reason``."""
+
+
+class Channel(Protocol):
+    """One way to tell people."""
+
+    async def send(self, notice: Notice, *, key: str) -> str:
+        """Deliver; *key* makes a repeated delivery harmless. Returns what the channel said. Raises Away."""
+
+
+class RunStatus(StrEnum):
+    """What the orchestrator says about a run."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    DONE = "done"
+    UNKNOWN = "unknown"
+
+
+class Runs(Protocol):
+    """The orchestrator, treated as one that may be away: every method may raise RunsAway."""
+
+    async def status(self, run: str) -> RunStatus:
+        """How the run stands."""
+
+    async def wake(self, run: str) -> bool:
+        """Resume a suspended run; False when it was not suspended."""
+
+    async def take_up(self, release: str) -> str:
+        """Start a run that goes on with *release*; returns its id. Repeated calls start one."""
+
+    async def roll_back(self, release: str, *, reason: str) -> str:
+        """Start the rollback flow for *release*; returns its id. Repeated calls start one."""
+
+    async def publish(self, run: str, *, key: str, markdown: str) -> None:
+        """Show *markdown* as an artifact of the run."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to act on one release until a time; ``fence`` grows with each new holder."""
+
+    release: str
+    holder: str
+    fence: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Row:
+    """One release as a list shows it."""
+
+    release: str
+    service: str
+    opened_at: datetime
+    active: bool
+
+
+class Ledger(Protocol):
+    """
+    The memory: append-only, hash-chained events; leases; observations; the keeper's sign of life.
+
+    Every method raises LedgerBusy when the database does not answer within its limit.
+    """
+
+    async def open(self, release: str, event: Opened, *, by: str, at: datetime) -> Recorded:
+        """Begin a release. Raises Refused when the service has another active one."""
+
+    async def append(
+        self,
+        release: str,
+        event: Event,
+        *,
+        by: str,
+        at: datetime,
+        expected: int | None,
+        fence: int | None = None,
+    ) -> Recorded:
+        """
+        Add an event in one transaction.
+
+        Raises Superseded when *expected* is given and is not the number of the last
+        event, or *fence* is given and is not that of the lease in force at *at*.
+        """
+
+    async def events(self, release: str, *, after: int = 0) -> tuple[Recorded, ...]:
+        """The events numbered above *after*, in order."""
+
+    async def releases(self, *, active: bool | None = None, service: str = "") -> tuple[Row, ...]:
+        """Releases, newest first."""
+
+    async def take(self, release: str, *, holder: str, ttl: timedelta, now: datetime) -> Lease:
+        """Take the lease, or prolong one's own (same fence). Raises Superseded while another holds it."""
+
+    async def give_back(self, lease: Lease) -> None:
+        """Give the lease back, if it is still held."""
+
+    async def add_minutes(self, release: str, worker: str, minutes: Sequence[Minute]) -> int:
+        """Store intervals; those already stored are left as they are. Returns how many were new."""
+
+    async def minutes(
+        self, release: str, worker: str, *, after: datetime | None = None
+    ) -> tuple[Minute, ...]:
+        """Stored intervals that start later than *after*, in order of time."""
+
+    async def add_probe(self, release: str, probe: Probe) -> None:
+        """Store a health check."""
+
+    async def probes(self, release: str, *, after: datetime | None = None) -> tuple[Probe, ...]:
+        """Stored health checks later than *after*, in order of time."""
+
+    async def beat(self, keeper: str, *, at: datetime) -> None:
+        """A keeper's sign of life."""
+
+    async def last_beat(self) -> datetime | None:
+        """The newest sign of life of any keeper."""

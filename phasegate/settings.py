@@ -1,0 +1,34 @@
+"""What is configured, from the environment (``PHASEGATE_…``); secrets never show in text."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Addresses, account and token. Every field is an environment variable with the prefix ``PHASEGATE_``."""
+
+    model_config = SettingsConfigDict(env_prefix="PHASEGATE_", extra="ignore", frozen=True)
+
+    ledger: str = Field(default="", description="SQLite file or SQLAlchemy URL; default .phasegate/ledger.db")
+    plans: tuple[Path, ...] = Field(
+        default=(), description="Directories with plans; default deployments/plans"
+    )
+    project: Path = Field(
+        default=Path(), description="Directory that relative paths of plans and bundles start at"
+    )
+    api_url: str = "https://api.cloudflare.com/client/v4"
+    account_id: str = ""
+    token: SecretStr = SecretStr("")
+    front_door: str = Field(
+        default="https://{worker}.workers.dev",
+        description="Where users reach a Worker; {worker} stands for its name",
+    )
+    channels: dict[str, str] = Field(default_factory=dict, description="Channel name -> webhook address")
+    prefect_api_url: str = Field(
+        default="http://127.0.0.1:4200/api", description="Address of the Prefect API"
+    )
+    prefect_ui_url: str = Field(default="", description="Address of the Prefect UI, for links")
+    prefect_auth: SecretStr = Field(default=SecretStr(""), description="user:password of the Prefect API")
+    api_timeout: float = Field(default=15.0, gt=0, description="Seconds that one API call may take")
