@@ -68,6 +68,9 @@ class ReleaseState(BaseModel):
     verified: e.Verified | None = None
     recovered: e.Recovered | None = None
     drift: e.Drifted | None = None
+    watching_since: datetime | None = None
+    responses: int = 0
+    accepted: dict[str, bool] = {}
     notices: dict[str, e.Notice] = {}
     undelivered: tuple[tuple[str, str], ...] = ()
     ended: e.Ended | None = None
@@ -178,7 +181,8 @@ def _acted(state: ReleaseState, row: Any) -> dict[str, Any]:
         return {"staged": row.event.live, "pending": None}
     restored = state.aborting and row.event.live.split.weight(state.known_good.id) == 100
     done = {"restored_at": row.at} if restored and state.restored_at is None else {}
-    return {"live": row.event.live, "pending": None, "drift": None, **done}
+    since = state.watching_since or (row.at if row.event.intent else None)
+    return {"live": row.event.live, "pending": None, "drift": None, "watching_since": since, **done}
 
 
 def _soaking(state: ReleaseState, row: Any) -> dict[str, Any]:
@@ -199,7 +203,7 @@ def _answered(state: ReleaseState, row: Any) -> dict[str, Any]:
     if row.event.choice is not e.Choice.APPROVE:
         return {"question": None, "answers": ()}
     if {answer.role for answer in answers} < set(question.roles):
-        return {"answers": answers}
+        return {"answers": answers, "responses": state.responses + 1}
     passed = "holds_passed" if question.hold else "gates_passed"
     return {"question": None, "answers": (), passed: (*getattr(state, passed), question.phase)}
 
@@ -226,14 +230,18 @@ _FOLD: dict[str, Any] = {
     "intended": lambda s, r: {"pending": r.event},
     "acted": _acted,
     "dropped": lambda s, r: {"pending": None},
-    "share-seen": lambda s, r: {"followed": (*s.followed, r.event.phase)},
+    "share-seen": lambda s, r: {"followed": (*s.followed, r.event.phase)} if r.event.followed else {},
     "checked": lambda s, r: {"checks": {**s.checks, r.event.phase: r.event.results}},
     "loaded": lambda s, r: {"loads": {**s.loads, r.event.phase: r.event.report}},
     "soaking": _soaking,
     "extended": _extended,
     "judged": lambda s, r: {"verdict": r.event.verdict},
-    "asked": lambda s, r: {"question": r.event, "answers": (), "asked": s.asked + 1},
+    "asked": lambda s, r: {"question": r.event, "answers": (), "asked": s.asked + 1, "responses": 0},
     "answered": _answered,
+    "answer-refused": lambda s, r: {"responses": s.responses + 1},
+    "decided": lambda s, r: {
+        "accepted": {**s.accepted, r.event.phase: r.event.decision.accepted_low_traffic}
+    },
     "expired": lambda s, r: {"question": None, "answers": ()},
     "withdrawn": lambda s, r: {"question": None, "answers": ()},
     "breached": lambda s, r: {"breach": r.event.because, "breached_at": r.at},

@@ -1,0 +1,180 @@
+"""
+What comes next in a phase, from the ledger and a fresh look at production.
+
+Called again and again by the phase flows; each call does what is due now and
+returns a step. Killed at any point and called again, it goes on where it was.
+"""
+
+from datetime import datetime
+
+from phasegate.actions.collecting import collect, collect_staging, probe_candidate
+from phasegate.actions.judging import Judging
+from phasegate.actions.outside import Outside
+from phasegate.actions.sharing import note_share
+from phasegate.domain.checklist import Result, open_items
+from phasegate.domain.decision import Action, Decision, decide
+from phasegate.domain.errors import MetricsAway
+from phasegate.domain.events import (
+    AbortAsked,
+    Breached,
+    Decided,
+    Event,
+    Extended,
+    Judged,
+    PhaseEnded,
+    Soaking,
+)
+from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.plan import Environment, Phase
+from phasegate.domain.steps import Next, Step
+from phasegate.domain.verdict import Finding, Reason, Verdict
+
+
+async def begin_soak(
+    outside: Outside, release: str, phase: Phase, *, since: datetime, until: datetime
+) -> ReleaseState:
+    """Note that *phase* is watched from *since* on; a soak that has begun is left as it is."""
+
+    def start(state: ReleaseState) -> Event | None:
+        if phase.name in state.soaks or state.aborting:
+            return None
+        return Soaking(phase=phase.name, since=since, until=until)
+
+    return await outside.journal.record(release, start)
+
+
+async def look(outside: Outside, state: ReleaseState, judging: Judging) -> Verdict | None:
+    """Collect what is settled, ask for health once more, and judge; None while nothing is watched."""
+    away = False
+    try:
+        if state.current and state.current.environment is Environment.STAGING:
+            soak = state.soaks.get(state.phase)
+            if soak:
+                await collect_staging(outside, state, since=soak.since)
+        else:
+            await collect(outside, state)
+            await probe_candidate(outside, state)
+    except MetricsAway:
+        away = True
+    return await judging.verdict(outside, state, away=away)
+
+
+def waiting(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:
+    """The step that needs no look at production: abort, an open question, or a soak that is not over."""
+    if state.aborting:
+        return Step(next=Next.ABORT, because=state.why_abort)
+    if phase.name in state.ended_phases:
+        return Step(next=Next.DONE, because=f"{phase.title} is over")
+    if state.question is not None:
+        until = state.question.expires_at
+        return Step(next=Next.QUESTION, because=state.question.gate, until=until, question=state.question)
+    soak = state.soaks.get(phase.name)
+    if soak and now < soak.until + state.plan.telemetry.settle:
+        return Step(
+            next=Next.SOAK,
+            because=f"{phase.title} is watched until {soak.until:%H:%M:%S} UTC",
+            until=soak.until + state.plan.telemetry.settle,
+        )
+    return None
+
+
+async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Judging) -> Decision | None:
+    """
+    Judge the soak that is over and note verdict and decision.
+
+    None when the release was called off meanwhile. A gate's approval is no
+    verdict: health is judged again here before it takes effect.
+    """
+    state = await outside.journal.state(release)
+    verdict = await look(outside, state, judging)
+    if verdict is None:
+        return None
+    await outside.journal.record(
+        release, lambda s: None if s.aborting else Judged(verdict=verdict, final=True)
+    )
+    if verdict.finding is Finding.HARMFUL:
+        because = verdict.because()
+        await outside.journal.record(
+            release, lambda s: None if s.aborting else Breached(phase=phase.name, because=because)
+        )
+    await _fail_checks(outside, release, phase)
+    state = await outside.journal.state(release)
+    if state.aborting:
+        return None
+    state = await note_share(outside, release, phase) if phase.takes_traffic else state
+    decision = _decide(state, phase, verdict)
+    await outside.journal.record(
+        release, lambda s: None if s.aborting else Decided(phase=phase.name, decision=decision)
+    )
+    return decision
+
+
+def _decide(state: ReleaseState, phase: Phase, verdict: Verdict) -> Decision:
+    """
+    A passed gate was asked about an accepted verdict: only silence or harm undoes that.
+
+    A split that the traffic does not follow was not tested, whatever the counts say.
+    """
+    extended = state.soaks[phase.name].extended
+    decision = decide(phase, verdict, extended=extended, approved=phase.name in state.holds_passed)
+    asked = phase.name in state.gates_passed and not verdict.silent and not verdict.violated
+    if asked and decision.action in (Action.EXTEND, Action.ASK):
+        decision = Decision(action=Action.PROMOTE, because=verdict.reasons)
+    unseen = phase.takes_traffic and phase.name not in state.followed and phase.name not in state.holds_passed
+    if decision.action is Action.PROMOTE and unseen:
+        return _not_followed(phase, extended)
+    return decision
+
+
+def _not_followed(phase: Phase, extended: int) -> Decision:
+    more = phase.soak is not None and extended < phase.soak.extensions
+    text = f"the observed share has not followed the configured {phase.weight:g} %"
+    reason = Reason(
+        criterion="observed-share", finding=Finding.INCONCLUSIVE, rule="observed-share", text=text
+    )
+    return Decision(action=Action.EXTEND if more else Action.ASK, because=(reason,))
+
+
+async def _fail_checks(outside: Outside, release: str, phase: Phase) -> None:
+    def failed(state: ReleaseState) -> Event | None:
+        missing = open_items(phase.checklist, state.checks.get(phase.name, ()))
+        if not missing or state.aborting:
+            return None
+        results = {result.key: result for result in state.checks.get(phase.name, ())}
+        words = [f"{item.text}: {_detail(results, item.check or item.key)}" for item in missing]
+        return AbortAsked(by=f"{phase.name} checks", reason="; ".join(words))
+
+    await outside.journal.record(release, failed)
+
+
+def _detail(results: dict[str, Result], key: str) -> str:
+    return results[key].detail if key in results else "not run"
+
+
+async def extend(outside: Outside, release: str, phase: Phase, *, because: str) -> ReleaseState:
+    """Prolong the soak of *phase* by half its duration."""
+
+    def longer(state: ReleaseState) -> Event | None:
+        if state.aborting or phase.soak is None:
+            return None
+        until = outside.clock.now() + phase.soak.duration / 2
+        return Extended(phase=phase.name, until=until, because=because)
+
+    return await outside.journal.record(release, longer)
+
+
+async def end_phase(outside: Outside, release: str, phase: Phase) -> ReleaseState:
+    """Note that *phase* was passed, unless the release was called off in the same moment."""
+
+    def passed(state: ReleaseState) -> Event | None:
+        done = state.aborting or phase.name in state.ended_phases
+        return None if done else PhaseEnded(phase=phase.name)
+
+    return await outside.journal.record(release, passed)
+
+
+async def call_off(outside: Outside, release: str, *, by: str, reason: str) -> ReleaseState:
+    """Ask for the release to be taken back; the first reason stands."""
+    return await outside.journal.record(
+        release, lambda s: None if s.aborting or s.ended else AbortAsked(by=by, reason=reason)
+    )

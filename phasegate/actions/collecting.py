@@ -1,0 +1,82 @@
+"""Bring the counts of a release into the ledger, each interval once."""
+
+from datetime import UTC, datetime, timedelta
+
+from phasegate.actions.outside import Outside
+from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.observation import Batch, Probe
+from phasegate.domain.plan import Environment
+
+
+async def collect(outside: Outside, state: ReleaseState) -> Batch | None:
+    """
+    Store every settled interval of production since traffic first moved.
+
+    None before the first traffic change. Raises MetricsAway.
+    """
+    if state.watching_since is None:
+        return None
+    return await _collect(outside, state, worker=state.service, begin=state.watching_since)
+
+
+async def collect_staging(outside: Outside, state: ReleaseState, *, since: datetime) -> Batch:
+    """Store every settled interval of the staging Worker since the load test began. Raises MetricsAway."""
+    return await _collect(outside, state, worker=staging_name(state.service), begin=since)
+
+
+async def _collect(outside: Outside, state: ReleaseState, *, worker: str, begin: datetime) -> Batch:
+    plan, ledger = state.plan, outside.journal.ledger
+    stored = await ledger.minutes(state.release, worker, after=outside.clock.now() - 100 * plan.interval)
+    since = stored[-1].end if stored else await _resume_at(outside, state, worker, begin)
+    batch = await outside.metrics.collect(
+        worker,
+        since=since,
+        now=outside.clock.now(),
+        interval=plan.interval,
+        settle=plan.telemetry.settle,
+        cuts=plan.cuts,
+    )
+    await ledger.add_minutes(state.release, worker, batch.minutes)
+    return batch
+
+
+async def _resume_at(outside: Outside, state: ReleaseState, worker: str, begin: datetime) -> datetime:
+    stored = await outside.journal.ledger.minutes(state.release, worker)
+    return stored[-1].end if stored else floor(begin, state.plan.interval)
+
+
+def floor(moment: datetime, interval: timedelta) -> datetime:
+    """The start of the interval that *moment* lies in, counted from the epoch."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return epoch + ((moment - epoch) // interval) * interval
+
+
+def staging_name(service: str) -> str:
+    """The staging Worker's name: an environment is a Worker of its own, as on Cloudflare."""
+    return f"{service}-staging"
+
+
+async def probe_candidate(outside: Outside, state: ReleaseState) -> Probe | None:
+    """
+    Ask the candidate for its health through the front door, and store the answer.
+
+    The override header reaches it at any weight, 0 included. An answer by another
+    version proves nothing about the candidate and is dropped: None.
+    """
+    canary = state.canary
+    if canary is None:
+        return None
+    overrides = f'{state.service}="{canary.id}"'
+    probe = await outside.checks.health(
+        outside.target.front_door(state.service), state.plan.health, overrides=overrides
+    )
+    if probe.served_by and canary.tag and probe.served_by != canary.tag:
+        return None
+    await outside.journal.ledger.add_probe(state.release, probe)
+    return probe
+
+
+async def probe_service(outside: Outside, state: ReleaseState, *, environment: Environment) -> Probe:
+    """Ask whoever answers at the front door of one environment; nothing is stored."""
+    worker = state.service if environment is Environment.PRODUCTION else staging_name(state.service)
+    return await outside.checks.health(outside.target.front_door(worker), state.plan.health)

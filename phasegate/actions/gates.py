@@ -1,0 +1,97 @@
+"""Put a question to named people, and weigh what they answer."""
+
+from phasegate.actions.outside import Outside
+from phasegate.actions.telling import tell
+from phasegate.domain.approval import Answer, after_answer, evidence_digest, expired, weigh, withdrawn
+from phasegate.domain.criteria import Level
+from phasegate.domain.events import Answered, AnswerRefused, Asked, Choice, Event, Extended
+from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.plan import Gate, Phase
+
+
+async def ask(
+    outside: Outside, release: str, phase: Phase, *, gate: Gate, hold: bool, evidence: str
+) -> ReleaseState:
+    """Put *gate*'s question with *evidence* (Markdown); one question stands at a time."""
+    expires = outside.clock.now() + gate.limit
+
+    def decide(state: ReleaseState) -> Asked | None:
+        if state.question is not None or state.aborting:
+            return None
+        return Asked(
+            key=f"{gate.name}-{state.asked + 1}",
+            phase=phase.name,
+            gate=gate.name,
+            hold=hold,
+            roles=gate.roles,
+            digest=evidence_digest(evidence),
+            evidence=evidence,
+            expires_at=expires,
+        )
+
+    state = await outside.journal.record(release, decide)
+    if state.question is None:
+        return state
+    text = (
+        f"{gate.question} Asked of {' and '.join(gate.roles)} "
+        f"until {state.question.expires_at:%Y-%m-%d %H:%M} UTC; silence means reject."
+    )
+    level = Level.WARNING if hold else Level.INFO
+    return await tell(
+        outside,
+        release,
+        level=level,
+        subject=f"{release} waits for an answer",
+        text=text,
+        once=state.question.key,
+    )
+
+
+async def answer(outside: Outside, release: str, given: Answer) -> Answered | AnswerRefused | None:
+    """
+    Weigh an answer; what follows from it (a rejection, a longer soak) is noted as well.
+
+    Returns what was noted of it, None when the same person had said the same before.
+    """
+    weighed: Answered | AnswerRefused | None = None
+    phase = ""
+
+    def decide(state: ReleaseState) -> Event | None:
+        nonlocal weighed, phase
+        phase = state.question.phase if state.question else ""
+        weighed = None if _repeated(state, given) else weigh(state, given, now=outside.clock.now())
+        return weighed
+
+    await outside.journal.record(release, decide)
+    if isinstance(weighed, Answered):
+        await _follow(outside, release, weighed, phase=phase)
+    return weighed
+
+
+def _repeated(state: ReleaseState, given: Answer) -> bool:
+    known = {(answer.key, answer.approver, answer.role) for answer in state.answers}
+    return (given.key, given.approver, given.role) in known
+
+
+async def _follow(outside: Outside, release: str, answered: Answered, *, phase: str) -> None:
+    rejection = after_answer(answered)
+    if rejection is not None:
+        await outside.journal.record(release, lambda s: None if s.aborting else rejection)
+    if answered.choice is not Choice.EXTEND:
+        return
+
+    def extend(state: ReleaseState) -> Event | None:
+        soak = state.plan.phase(phase).soak
+        if state.aborting or phase not in state.soaks:
+            return None
+        length = soak.duration / 2 if soak else 3 * state.plan.interval
+        why = f"{answered.approver} ({answered.role}) asked for more time: {answered.reason}"
+        return Extended(phase=phase, until=outside.clock.now() + length, because=why)
+
+    await outside.journal.record(release, extend)
+
+
+async def close_question(outside: Outside, release: str) -> ReleaseState:
+    """Let a question whose time is up mean reject; withdraw one of a release that is taken back."""
+    await outside.journal.record(release, lambda s: expired(s, now=outside.clock.now()))
+    return await outside.journal.record(release, lambda s: withdrawn(s, now=outside.clock.now()))

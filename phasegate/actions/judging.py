@@ -1,0 +1,100 @@
+"""Fold what was observed into a verdict. The same observations give the same verdict, whoever asks."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from phasegate.actions.collecting import staging_name
+from phasegate.actions.outside import Outside
+from phasegate.domain.judge import Judge
+from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.observation import Minute, Probe
+from phasegate.domain.plan import Environment
+from phasegate.domain.verdict import Verdict
+
+
+@dataclass
+class Bench:
+    """The judge of one release with how far it has read, so that each tick reads only what is new."""
+
+    judge: Judge
+    phases: tuple[str, ...] = ()
+    read_until: datetime | None = None
+    probed_until: datetime | None = None
+
+
+class Judging:
+    """Keeps a judge per release; losing it costs one fold of the stored observations."""
+
+    def __init__(self) -> None:
+        self._benches: dict[str, Bench] = {}
+
+    async def verdict(self, outside: Outside, state: ReleaseState, *, away: bool = False) -> Verdict | None:
+        """
+        Judge the present phase of *state* on everything stored; None while nothing is watched.
+
+        *away* says that the metrics source did not answer this time.
+        """
+        if state.phase not in state.soaks:
+            return None
+        bench = self._bench(state)
+        await self._read(outside, state, bench)
+        now = outside.clock.now()
+        if away:
+            bench.judge.away(now)
+        return bench.judge.verdict(now)
+
+    def forget(self, release: str) -> None:
+        """Drop the judge of a release that is over."""
+        for key in [key for key in self._benches if key.startswith(f"{release}/")]:
+            del self._benches[key]
+
+    def _bench(self, state: ReleaseState) -> Bench:
+        key = f"{state.release}/{_environment(state)}"
+        if key not in self._benches:
+            self._benches[key] = Bench(_judge(state))
+        return self._benches[key]
+
+    async def _read(self, outside: Outside, state: ReleaseState, bench: Bench) -> None:
+        """Feed minutes and probes in order of time, entering each phase where its soak began."""
+        ledger, worker = outside.journal.ledger, _worker(state)
+        minutes = await ledger.minutes(state.release, worker, after=bench.read_until)
+        probes = await ledger.probes(state.release, after=bench.probed_until)
+        environment = _environment(state)
+        entries = [
+            (soak.since, name)
+            for name, soak in state.soaks.items()
+            if name not in bench.phases and state.plan.phase(name).environment is environment
+        ]
+        happened: list[tuple[datetime, int, str | Minute | Probe]] = [(at, 0, name) for at, name in entries]
+        happened += [(minute.start, 1, minute) for minute in minutes]
+        if environment is Environment.PRODUCTION:
+            happened += [(probe.at, 2, probe) for probe in probes]
+        for at, _, what in sorted(happened, key=lambda item: item[:2]):
+            _feed(bench, what, at)
+
+
+def _feed(bench: Bench, what: str | Minute | Probe, at: datetime) -> None:
+    if isinstance(what, str):
+        bench.judge.enter(what, at)
+        bench.phases = (*bench.phases, what)
+    elif isinstance(what, Minute):
+        bench.judge.add(what)
+        bench.read_until = at
+    else:
+        bench.judge.probe(what)
+        bench.probed_until = at
+
+
+def _judge(state: ReleaseState) -> Judge:
+    environment = _environment(state)
+    control = state.known_good.id if environment is Environment.PRODUCTION else ""
+    return Judge(state.plan, control=control, canary=state.uploaded[environment].id)
+
+
+def _environment(state: ReleaseState) -> Environment:
+    return state.plan.phase(state.phase).environment
+
+
+def _worker(state: ReleaseState) -> str:
+    staging = _environment(state) is Environment.STAGING
+    return staging_name(state.service) if staging else state.service

@@ -1,0 +1,74 @@
+"""How a release begins: everything is read and fixed before anything moves."""
+
+from phasegate.actions.outside import Outside
+from phasegate.domain.bundle import Bundle
+from phasegate.domain.digest import plan_digest
+from phasegate.domain.errors import Refused
+from phasegate.domain.events import Candidate, Opened
+from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.plan import RolloutPlan
+from phasegate.domain.versions import LiveSplit, Version
+
+
+async def open_release(
+    outside: Outside,
+    release: str,
+    *,
+    service: str,
+    plan: RolloutPlan,
+    candidate: Candidate,
+    reason: str,
+    requested_by: str,
+) -> ReleaseState:
+    """
+    Fix the plan, the candidate and the known-good version in the ledger.
+
+    Raises Refused when the service does not exist, is split already, serves the
+    candidate, or has another active release.
+    """
+    live = await outside.target.live(service)
+    if live is None:
+        raise Refused(
+            f"there is no Worker {service!r} to release to; deploy a first version, then start again"
+        )
+    good = await _known_good(outside, service, live)
+    if candidate.version and candidate.version == good.id:
+        raise Refused(f"{good.label} already serves 100 % of {service}; there is nothing to release")
+    opened = Opened(
+        service=service,
+        plan=plan.model_dump(mode="json"),
+        plan_digest=plan_digest(plan),
+        candidate=candidate,
+        known_good=good,
+        live=live,
+        reason=reason,
+        requested_by=requested_by,
+    )
+    return await outside.journal.open(release, opened)
+
+
+async def _known_good(outside: Outside, service: str, live: LiveSplit) -> Version:
+    serving = [share.version for share in live.split.shares if share.weight == 100]
+    if not serving:
+        raise Refused(
+            f"{service} is split already ({live.message or 'no message'}); "
+            "a release starts from one version at 100 %. Finish or take back that split first"
+        )
+    known = {version.id: version for version in await outside.target.versions(service)}
+    return known.get(serving[0], Version(id=serving[0]))
+
+
+async def find_candidate(outside: Outside, service: str, *, version: str) -> Candidate:
+    """An uploaded version by its id or tag; raises Refused naming the newest ones when there is none."""
+    versions = await outside.target.versions(service)
+    matches = [known for known in versions if version in (known.id, known.tag)]
+    if len(matches) != 1:
+        newest = ", ".join(known.label for known in versions[:5]) or "none"
+        found = "no version" if not matches else f"{len(matches)} versions"
+        raise Refused(f"{service} has {found} called {version!r}; the newest are {newest}")
+    return Candidate(version=matches[0].id, tag=matches[0].tag)
+
+
+def bundle_candidate(path: str, bundle: Bundle) -> Candidate:
+    """A bundle as candidate: its path and what its bytes amount to."""
+    return Candidate(bundle=path, digest=bundle.digest, tag=bundle.tag)

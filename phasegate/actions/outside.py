@@ -1,0 +1,20 @@
+"""Everything outside of phasegate that an action may use, in one hand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from phasegate.actions.journal import Journal
+from phasegate.ports import Channel, Checks, Clock, Metrics, Runs, Target
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The ports of one driver (a run or a keeper). ``channels`` maps a plan's channel name to its adapter."""
+
+    journal: Journal
+    target: Target
+    metrics: Metrics
+    checks: Checks
+    channels: Mapping[str, Channel]
+    runs: Runs
+    clock: Clock

@@ -1,0 +1,62 @@
+"""The outbox: a notice is stored with what caused it and delivered until each channel has it."""
+
+import hashlib
+
+from phasegate.actions.outside import Outside
+from phasegate.domain.criteria import Level
+from phasegate.domain.errors import Away, FixTheInput
+from phasegate.domain.events import Delivered, Notice
+from phasegate.domain.ledger import ReleaseState
+
+ATTEMPTS = 20
+
+
+async def tell(
+    outside: Outside, release: str, *, level: Level, subject: str, text: str, once: str
+) -> ReleaseState:
+    """
+    Put a notice into the outbox; *once* names its cause, so that telling twice stores it once.
+    """
+    ident = hashlib.sha256(f"{release}/{once}".encode()).hexdigest()[:16]
+
+    def decide(state: ReleaseState) -> Notice | None:
+        if ident in state.notices:
+            return None
+        channels = state.plan.channels.get(level, ())
+        return Notice(id=ident, level=level, channels=channels, subject=subject, text=text)
+
+    return await outside.journal.record(release, decide)
+
+
+async def deliver(outside: Outside, release: str) -> ReleaseState:
+    """
+    Try every undelivered notice once; each attempt's result is in the ledger.
+
+    A channel that is away is tried again by the next call; one that refuses, or is
+    not configured, is noted as failed for good, because repeating cannot help.
+    """
+    state = await outside.journal.state(release)
+    for ident, name in state.undelivered:
+        notice = state.notices[ident]
+        event = await _send(outside, notice, name)
+        if event is not None:
+            await outside.journal.record(release, lambda s, e=event: _new(s, e))  # type: ignore[misc]
+    return await outside.journal.state(release)
+
+
+async def _send(outside: Outside, notice: Notice, name: str) -> Delivered | None:
+    channel = outside.channels.get(name)
+    if channel is None:
+        detail = f"channel {name!r} is not configured (PHASEGATE_CHANNELS); nobody was told this way"
+        return Delivered(notice=notice.id, channel=name, ok=True, detail=detail)
+    try:
+        detail = await channel.send(notice, key=f"{notice.id}/{name}")
+    except Away:
+        return None
+    except FixTheInput as refusal:
+        return Delivered(notice=notice.id, channel=name, ok=True, detail=f"given up: {refusal}")
+    return Delivered(notice=notice.id, channel=name, ok=True, detail=detail)
+
+
+def _new(state: ReleaseState, event: Delivered) -> Delivered | None:
+    return event if (event.notice, event.channel) in state.undelivered else None

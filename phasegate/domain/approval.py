@@ -1,0 +1,93 @@
+"""Who may answer which question, and what an answer does."""
+
+import hashlib
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from phasegate.domain.events import AbortAsked, Answered, AnswerRefused, Choice, Expired, Withdrawn
+from phasegate.domain.ledger import ReleaseState
+
+
+class Answer(BaseModel):
+    """What a person typed into a gate's form, and the digest of the evidence it was shown with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    choice: Choice
+    approver: str
+    role: str
+    reason: str
+    digest: str
+
+
+def evidence_digest(evidence: str) -> str:
+    """SHA-256, in hexadecimal, of the evidence a question was shown with."""
+    return hashlib.sha256(evidence.encode()).hexdigest()
+
+
+def weigh(state: ReleaseState, answer: Answer, *, now: datetime) -> Answered | AnswerRefused:
+    """
+    Accept an answer or say why it does not count.
+
+    It counts when the question stands, the evidence is the one that was shown,
+    the role was asked for, and the person neither requested the release nor
+    answered already in another role. Anybody may reject, also the author.
+    """
+    why = _objection(state, answer, now=now)
+    if why:
+        return AnswerRefused(key=answer.key, approver=answer.approver, role=answer.role, why=why)
+    return Answered(**answer.model_dump())
+
+
+def _objection(state: ReleaseState, answer: Answer, *, now: datetime) -> str:
+    question = state.question
+    if question is None or question.key != answer.key:
+        return "the question does not stand any more"
+    if now >= question.expires_at:
+        return f"the question expired at {question.expires_at:%H:%M:%S} UTC"
+    if answer.digest != question.digest:
+        return "the evidence has changed since it was shown"
+    if answer.role not in question.roles:
+        return f"role {answer.role!r} was not asked; the roles are {', '.join(question.roles)}"
+    return "" if answer.choice is Choice.REJECT else _conflict(state, answer)
+
+
+def _conflict(state: ReleaseState, answer: Answer) -> str:
+    person = _same(answer.approver)
+    if person == _same(state.opened.requested_by):
+        return f"{answer.approver} requested this release and may not approve it"
+    if any(_same(given.approver) == person for given in state.answers):
+        return f"{answer.approver} has already answered in another role"
+    return ""
+
+
+def _same(name: str) -> str:
+    return " ".join(name.split()).casefold()
+
+
+def after_answer(answered: Answered) -> AbortAsked | None:
+    """What an accepted answer causes beyond itself: a rejection takes the release back."""
+    if answered.choice is not Choice.REJECT:
+        return None
+    return AbortAsked(by=f"{answered.approver} ({answered.role})", reason=answered.reason or "rejected")
+
+
+def expired(state: ReleaseState, *, now: datetime) -> AbortAsked | None:
+    """A question whose time is up means reject: the release is to be taken back."""
+    question = state.question
+    if question is None or now < question.expires_at or state.aborting:
+        return None
+    roles = " and ".join(question.roles)
+    reason = f"nobody answered {question.gate!r} in time (asked: {roles}); silence means reject"
+    return AbortAsked(by="phasegate", reason=reason)
+
+
+def withdrawn(state: ReleaseState, *, now: datetime) -> Expired | Withdrawn | None:
+    """How a question falls once the release is taken back: it expired, or it is withdrawn."""
+    if state.question is None or not state.aborting:
+        return None
+    if now >= state.question.expires_at:
+        return Expired(key=state.question.key)
+    return Withdrawn(key=state.question.key, because=state.why_abort)
