@@ -13,8 +13,11 @@ class By(StrEnum):
     PERSON = "person"
 
 
+JUDGED = ("health", "error-rate", "latency", "critical-alerts")
+
+
 class Item(BaseModel):
-    """One line of a checklist; ``check`` names the machine's check, ``role`` who attests."""
+    """One line of a checklist; ``check`` names what proves it when no person has to."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,8 +26,11 @@ class Item(BaseModel):
     by: By = Field(description="machine: proved by a check. person: asked of the one who answers the gate.")
     check: str = Field(
         default="",
-        description="The check that proves it: health, or a key printed by the validation command.",
+        pattern=r"^[a-z0-9-]*$",
+        description="machine: what proves it: health, error-rate, latency, critical-alerts, or a key "
+        "printed by the validation command.",
     )
+    group: str = Field(default="", description="The heading it stands under.")
 
 
 class Outcome(StrEnum):

@@ -1,9 +1,9 @@
 """What a phase must prove to advance, and what takes it back: plan data, never code."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from phasegate.domain.quantities import Duration, Rate
 
@@ -18,7 +18,7 @@ class ErrorRateBelow(Rule):
     """Success: the canary's share of failed requests is below the limit."""
 
     metric: Literal["error-rate"]
-    below: Rate = Field(description="The share of failed requests that must be undercut, e.g. 0.1%.")
+    below: Rate = Field(gt=0, description="The share of failed requests that must be undercut, e.g. 0.1%.")
 
 
 class LatencyBelow(Rule):
@@ -58,7 +58,7 @@ class ErrorRateAbove(Rule):
 
     metric: Literal["error-rate"]
     above: Rate = Field(
-        description="The share of failed requests above which the version is taken back, e.g. 1%."
+        lt=1, description="The share of failed requests above which the version is taken back, e.g. 1%."
     )
     sustained: Duration | None = Field(default=None, description="Only when it lasts this long, e.g. 15m.")
 
@@ -105,7 +105,9 @@ class Level(StrEnum):
 class AlertRule(Rule):
     """One line of the runbook's alert table. Alerts tell; only rollback thresholds take back."""
 
-    metric: Literal["error-rate", "latency", "health", "5xx-per-minute"]
+    metric: Literal["error-rate", "latency", "health", "5xx-per-minute"] = Field(
+        description="What is watched."
+    )
     above: Rate | None = Field(default=None, description="error-rate: the share above which it fires.")
     percentile: float = Field(default=95, gt=0, lt=100, description="latency: which percentile.")
     slower_than: Duration | None = Field(default=None, description="latency: the limit above which it fires.")
@@ -113,3 +115,20 @@ class AlertRule(Rule):
     more_than: int | None = Field(default=None, ge=0, description="5xx-per-minute: count per minute.")
     level: Level
     action: str = Field(min_length=3, description="What the one who is told should do.")
+
+    @model_validator(mode="after")
+    def _has_its_limit(self) -> Self:
+        needed = _LIMITS[self.metric]
+        given = {name for name in _LIMITS.values() if getattr(self, name) is not None}
+        if given != {needed}:
+            shown = ", ".join(sorted(given)) or "no limit"
+            raise ValueError(f"{shown} for {self.metric}; allowed: {needed} and nothing else")
+        return self
+
+
+_LIMITS = {
+    "error-rate": "above",
+    "latency": "slower_than",
+    "health": "consecutive",
+    "5xx-per-minute": "more_than",
+}

@@ -2,11 +2,13 @@
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = timedelta(days=366)
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
@@ -24,12 +26,20 @@ def parse_duration(value: Any) -> timedelta:
         raise ValueError(
             f"{value!r} is not a duration; write a number and a unit (ms, s, m, h, d), such as 2h or 1500ms"
         )
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > _LONGEST.total_seconds():
+        raise ValueError(f"{value!r} is too long; allowed: at most {format_duration(_LONGEST)}")
+    duration = timedelta(seconds=seconds)
+    if duration % timedelta(milliseconds=1):
+        raise ValueError(f"{value!r} is too fine; allowed: whole milliseconds")
+    return duration
 
 
 def format_duration(value: timedelta) -> str:
     """Write a duration the shortest exact way: ``2h``, ``1h30m``, ``1500ms``."""
     millis = round(value.total_seconds() * 1000)
+    if millis < 0:
+        return f"-{format_duration(-value)}"
     if millis == 0:
         return "0s"
     if millis % 1000:
@@ -51,8 +61,8 @@ def parse_rate(value: Any) -> float:
     """
     text = str(value).strip()
     try:
-        rate = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
+        rate = float(Decimal(text[:-1]) / 100) if text.endswith("%") else float(text)
+    except (ValueError, ArithmeticError):
         rate = -1.0
     if isinstance(value, bool) or not 0 <= rate <= 1:
         raise ValueError(
@@ -62,8 +72,13 @@ def parse_rate(value: Any) -> float:
 
 
 def format_rate(value: float) -> str:
-    """Write a rate as a percentage: ``0.1%``."""
+    """Write a rate as a percentage for people, with four digits: ``0.1%``."""
     return f"{value * 100:.4g}%"
+
+
+def exact_rate(value: float) -> str:
+    """Write a rate as a percentage that reads back as the same rate: ``0.123456%``."""
+    return f"{(Decimal(repr(value)) * 100).normalize():f}%"
 
 
 Duration = Annotated[
@@ -77,7 +92,7 @@ Duration = Annotated[
 Rate = Annotated[
     float,
     BeforeValidator(parse_rate),
-    PlainSerializer(format_rate, return_type=str),
+    PlainSerializer(exact_rate, return_type=str),
     WithJsonSchema(
         {
             "anyOf": [
