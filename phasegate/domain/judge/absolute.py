@@ -1,0 +1,157 @@
+"""Whether the canary breaks one of the plan's own limits, beyond what chance does."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from phasegate.domain.criteria import ErrorRateAbove, ErrorRateBelow, LatencyAbove
+from phasegate.domain.judge import words
+from phasegate.domain.judge.binomial import tail
+from phasegate.domain.judge.measure import Measure, measure
+from phasegate.domain.judge.tally import Pair
+from phasegate.domain.judge.windows import Window, Windows
+from phasegate.domain.plan import Attribution, Phase, RolloutPlan
+from phasegate.domain.verdict import Finding, Reason
+
+INTERVALS = (1, 5, 15)
+# Three windows, each looked at once a minute for six hours: what all looks together may spend is alpha.
+LOOKS = len(INTERVALS) * 360
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A rollback threshold made ready: what is counted, the limit, and the rate of a good version."""
+
+    key: str
+    measure: Measure
+    good: float
+    budget: float
+    sustained: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A window in which the canary broke a limit, how likely that is by chance, and the control's part."""
+
+    limit: Limit
+    window: Window
+    chance: float
+    shared: bool
+
+
+def limits(plan: RolloutPlan, phase: Phase) -> tuple[Limit, ...]:
+    """The rate limits of *phase*, in the plan's order."""
+    rules = [rule for rule in phase.rollback if isinstance(rule, ErrorRateAbove | LatencyAbove)]
+    return tuple(_limit(plan, phase, rule) for rule in rules)
+
+
+def breach(limit: Limit, windows: Windows, *, judged_from: datetime, interval: timedelta) -> Breach | None:
+    """
+    The window in which *limit* is broken now, if there is one.
+
+    A window that the control does not break as well comes first, then the shortest.
+    """
+    if limit.sustained is None:
+        candidates = [windows.last(count) for count in _counts(windows)]
+    else:
+        candidates = [_whole(windows, limit.sustained, judged_from=judged_from, interval=interval)]
+    found = [broken for window in candidates if window and (broken := _broken(limit, window))]
+    return min(found, key=lambda one: one.shared, default=None)
+
+
+def accuse(found: Breach, *, attribution: Attribution, excused: timedelta | None, grace: timedelta) -> Reason:
+    """
+    Say what *found* means; *excused* is how long the control has been breaking the same limit.
+
+    Literally every breach is harmful. Attributed, a breach that the control shares is not
+    the canary's for the length of *grace*; after that the version is taken back to be safe.
+    """
+    excuse = attribution is Attribution.ATTRIBUTED and found.shared and (excused or timedelta(0)) < grace
+    finding = Finding.INCONCLUSIVE if excuse else Finding.HARMFUL
+    mode = _mode(found, attribution, excused=excuse, grace=grace)
+    return _reason(found, finding, mode=f"; {mode}" if mode else "")
+
+
+def _limit(plan: RolloutPlan, phase: Phase, rule: ErrorRateAbove | LatencyAbove) -> Limit:
+    measured = measure(rule, plan.cuts)
+    good = _good_errors(plan, phase, measured.limit) if measured.slot == 0 else measured.limit / 2
+    lasting = f" for {words.lasting(rule.sustained)}" if rule.sustained else ""
+    return Limit(
+        key=f"{measured.said}{lasting}",
+        measure=measured,
+        good=good,
+        budget=plan.alpha / LOOKS,
+        sustained=rule.sustained,
+    )
+
+
+def _good_errors(plan: RolloutPlan, phase: Phase, limit: float) -> float:
+    """The error rate of a good version: what the plan wants proved, or a tenth of the limit."""
+    for one in (phase, *plan.phases):
+        for rule in one.success:
+            if isinstance(rule, ErrorRateBelow):
+                return min(rule.below, limit)
+    return limit / 10
+
+
+def _counts(windows: Windows) -> tuple[int, ...]:
+    kept = min(len(windows.rows), INTERVALS[-1])
+    return tuple(sorted({min(count, kept) for count in INTERVALS}))
+
+
+def _whole(windows: Windows, span: timedelta, *, judged_from: datetime, interval: timedelta) -> Window | None:
+    window = windows.lasting(span)
+    if window is None or window.until - span < judged_from:
+        return None
+    return window if 2 * len(window.rows) * interval >= span else None
+
+
+def _broken(limit: Limit, window: Window) -> Breach | None:
+    chance = _exceeded(limit, window.canary(limit.measure.slot))
+    if chance is None:
+        return None
+    shared = _exceeded(limit, window.control(limit.measure.slot)) is not None
+    return Breach(limit, window, chance, shared)
+
+
+def _exceeded(limit: Limit, counts: Pair) -> float | None:
+    bad, total = counts
+    if not total or bad / total <= limit.measure.limit:
+        return None
+    chance = tail(bad, total, limit.good)
+    return chance if chance <= limit.budget else None
+
+
+def _mode(found: Breach, attribution: Attribution, *, excused: bool, grace: timedelta) -> str:
+    if not found.shared:
+        return ""
+    if attribution is Attribution.LITERAL:
+        return "the control breaks the same limit; taken back because the plan says literal"
+    if excused:
+        return f"the control breaks the same limit: held for {words.lasting(grace)} (attributed)"
+    return f"the control has broken it too for {words.lasting(grace)}, taken back (attributed) to be safe"
+
+
+def _reason(found: Breach, finding: Finding, *, mode: str) -> Reason:
+    limit, window = found.limit, found.window
+    measured, (bad, total) = limit.measure, window.canary(limit.measure.slot)
+    endpoint = window.endpoint(measured.slot)
+    against = f"control {measured.told(*window.control(measured.slot))}"
+    where = f", most of them on {endpoint}" if endpoint else ""
+    return Reason(
+        criterion=measured.criterion,
+        finding=finding,
+        rule="sustained-limit" if limit.sustained else "absolute-limit",
+        text=(
+            f"canary {measured.told(bad, total)} in {words.last(window.until - window.since)}{where}, "
+            f"limit {words.percent(measured.limit)}; {against} in the same time; "
+            f"by chance {words.chance(found.chance)} at a true {words.percent(limit.good)}{mode}"
+        ),
+        value=words.percent(bad / total),
+        threshold=measured.threshold,
+        baseline=against,
+        bad=bad,
+        total=total,
+        since=window.since,
+        until=window.until,
+        endpoint=endpoint,
+    )

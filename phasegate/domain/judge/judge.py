@@ -1,0 +1,256 @@
+"""The judge of one release: fed with intervals and health checks, asked for a verdict at any time."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from phasegate.domain.criteria import (
+    ErrorRateBelow,
+    HealthFailing,
+    HealthPassing,
+    LatencyBelow,
+    NoCriticalAlert,
+)
+from phasegate.domain.errors import Refused
+from phasegate.domain.judge import absolute, alerts, health, memory, silence
+from phasegate.domain.judge.measure import measure
+from phasegate.domain.judge.memory import Memory, Sums
+from phasegate.domain.judge.success import Evidence, judge_rate
+from phasegate.domain.judge.tally import blame, nothing, tally
+from phasegate.domain.judge.windows import LONGEST, Row, Windows
+from phasegate.domain.observation import Minute, Probe
+from phasegate.domain.plan import Phase, RolloutPlan
+from phasegate.domain.verdict import Alert, Finding, Reason, Verdict, worst
+
+_LOUDEST_FIRST = {Finding.HARMFUL: 0, Finding.INCONCLUSIVE: 1, Finding.HEALTHY: 2}
+
+
+class Judge:
+    """
+    Compares what the canary does with what the plan allows.
+
+    *control* and *canary* are version ids; without a control (staging, or 100 %) *control*
+    is empty. The state is bounded and can be saved at any time.
+    """
+
+    def __init__(self, plan: RolloutPlan, *, control: str, canary: str) -> None:
+        if not canary or canary == control:
+            raise Refused(
+                f"judge: the canary must be a version of its own, not {canary!r} beside {control!r}"
+            )
+        self._plan, self._control, self._canary = plan, control, canary
+        self._cuts = plan.cuts
+        self._table = alerts.table(plan)
+        self._keep = _reach(plan)
+        self._memory: Memory | None = None
+        self._follow()
+
+    def enter(self, phase: str, at: datetime) -> None:
+        """
+        Begin *phase* at *at*: windows, health and silence start anew; proof goes on.
+
+        Evidence of the staging environment proves nothing about production, so the pool
+        starts anew between the two. Entering the same phase at the same time changes nothing.
+        """
+        before = self._memory
+        if before and (before.phase, before.entered) == (phase, at):
+            return
+        self._memory = Memory(
+            phase=self._known(phase).name,
+            entered=at,
+            heard=at,
+            alone=Sums.start(at, self._cuts),
+            pool=self._pooled(before, phase) or Sums.start(at, self._cuts),
+            windows=Windows(self._keep),
+            newest=before.newest if before else None,
+            away_since=before.away_since if before else None,
+        )
+        self._follow()
+
+    def add(self, minute: Minute) -> None:
+        """Take the next complete interval; one that was seen already is ignored."""
+        kept = self._entered()
+        kept.away_since = None
+        if kept.newest is not None and minute.start <= kept.newest:
+            return
+        kept.newest = minute.start
+        row = self._row(minute)
+        if row.canary.served and minute.end > kept.heard:
+            kept.heard = minute.end
+        if minute.start < self._judged_from:
+            return
+        kept.judged_until = minute.end
+        if row.canary.served:
+            self._count(row, query=minute.query)
+
+    def probe(self, probe: Probe) -> None:
+        """Take a health check; one from before the phase, or not newer than the last, is ignored."""
+        kept = self._entered()
+        if probe.at >= kept.entered:
+            kept.health = health.checked(kept.health, probe)
+
+    def away(self, at: datetime) -> None:
+        """Note that the metrics source did not answer; the next :meth:`add` ends it."""
+        kept = self._entered()
+        kept.away_since = kept.away_since or at
+
+    def verdict(self, now: datetime) -> Verdict:
+        """What the evidence says at *now*; asking changes nothing."""
+        kept = self._entered()
+        quiet = self._quiet(kept, now)
+        silent = quiet is not None and quiet.holds
+        firing = alerts.firing(self._table, windows=None if silent else kept.windows, health=kept.health)
+        broken = self._broken(kept)
+        criteria, violated = self._criteria(kept, firing, now=now, silent=silent)
+        heard = (silence.unheard(quiet),) if quiet else ()
+        # A silence that only warns is told but decides nothing: the plan says when it holds.
+        finding = worst(tuple(one.finding for one in (*broken, *criteria, *(heard if silent else ()))))
+        return Verdict(
+            phase=kept.phase,
+            at=now,
+            finding=finding,
+            reasons=_sorted((*broken, *heard, *criteria)),
+            violated=violated,
+            silent=silent,
+            alerts=(*firing, silence.warn(quiet)) if quiet else firing,
+            judged_until=kept.judged_until,
+            age=max(now - (kept.judged_until or kept.entered), timedelta(0)),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that was seen, JSON-serialisable; :meth:`load` goes on from it."""
+        return {
+            "format": memory.FORMAT,
+            "control": self._control,
+            "canary": self._canary,
+            "cuts": list(self._cuts),
+            "memory": self._memory.state() if self._memory else None,
+        }
+
+    @classmethod
+    def load(cls, plan: RolloutPlan, state: dict[str, Any]) -> "Judge":
+        """Go on from *state*; raises Refused when it does not belong to *plan*."""
+        memory.fits(state, cuts=plan.cuts)
+        judge = cls(plan, control=state["control"], canary=state["canary"])
+        if state["memory"]:
+            judge._known(state["memory"]["phase"])
+            judge._memory = memory.load(state["memory"], keep=judge._keep)
+            judge._follow()
+        return judge
+
+    def _follow(self) -> None:
+        """Make ready what the present phase needs at every interval."""
+        if self._memory is None:
+            return
+        self._phase = self._known(self._memory.phase)
+        self._limits = absolute.limits(self._plan, self._phase)
+        warmup = self._phase.soak.warmup if self._phase.soak else timedelta(0)
+        self._judged_from = self._memory.entered + warmup
+
+    def _known(self, name: str) -> Phase:
+        for phase in self._plan.phases:
+            if phase.name == name:
+                return phase
+        names = ", ".join(phase.name for phase in self._plan.phases)
+        raise Refused(f"judge: plan {self._plan.name!r} has no phase {name!r}; it has {names}")
+
+    def _entered(self) -> Memory:
+        if self._memory is None:
+            raise Refused("judge: no phase has been entered; call enter() first")
+        return self._memory
+
+    def _pooled(self, before: Memory | None, phase: str) -> Sums | None:
+        if before is None or self._known(before.phase).environment is not self._known(phase).environment:
+            return None
+        return before.pool
+
+    def _row(self, minute: Minute) -> Row:
+        control = tally(minute, self._control, cuts=self._cuts) if self._control else nothing(self._cuts)
+        return Row(
+            start=minute.start,
+            end=minute.end,
+            canary=tally(minute, self._canary, cuts=self._cuts),
+            control=control,
+            blame=blame(minute, self._canary, cuts=self._cuts),
+        )
+
+    def _count(self, row: Row, *, query: str) -> None:
+        kept = self._entered()
+        kept.windows.append(row)
+        kept.alone.add(row)
+        kept.pool.add(row)
+        kept.query = query
+        for limit in self._limits:
+            found = self._breach(kept, limit)
+            if found and found.shared:
+                kept.excused.setdefault(limit.key, row.end)
+            else:
+                kept.excused.pop(limit.key, None)
+
+    def _breach(self, kept: Memory, limit: absolute.Limit) -> absolute.Breach | None:
+        return absolute.breach(
+            limit, kept.windows, judged_from=self._judged_from, interval=self._plan.interval
+        )
+
+    def _broken(self, kept: Memory) -> tuple[Reason, ...]:
+        rates = [self._accused(kept, found) for limit in self._limits if (found := self._breach(kept, limit))]
+        rules = [rule for rule in self._phase.rollback if isinstance(rule, HealthFailing)]
+        checks = [reason for rule in rules if (reason := health.failing(rule, kept.health))]
+        return (*rates, *checks)
+
+    def _accused(self, kept: Memory, found: absolute.Breach) -> Reason:
+        since = kept.excused.get(found.limit.key)
+        reason = absolute.accuse(
+            found,
+            attribution=self._plan.attribution,
+            excused=found.window.until - since if since else timedelta(0),
+            grace=LONGEST * self._plan.interval,
+        )
+        return reason.model_copy(update={"query": kept.query})
+
+    def _criteria(
+        self, kept: Memory, firing: tuple[Alert, ...], *, now: datetime, silent: bool
+    ) -> tuple[tuple[Reason, ...], bool]:
+        reasons, violated = [], False
+        for rule in self._phase.success:
+            match rule:
+                case ErrorRateBelow() | LatencyBelow():
+                    reason, broken = self._rate(kept, rule)
+                    violated |= broken
+                case HealthPassing():
+                    reason = health.passing(kept.health, plan=self._plan, now=now)
+                case NoCriticalAlert():
+                    reason = self._no_critical(kept, firing, silent=silent)
+                case _:
+                    continue
+            reasons.append(reason)
+        return tuple(reasons), violated
+
+    def _rate(self, kept: Memory, rule: ErrorRateBelow | LatencyBelow) -> tuple[Reason, bool]:
+        until = kept.judged_until or kept.entered
+        reason, violated = judge_rate(
+            measure(rule, self._cuts),
+            pool=Evidence(kept.pool.canary, kept.pool.control, kept.pool.since, until),
+            phase=Evidence(kept.alone.canary, kept.alone.control, kept.alone.since, until),
+            alpha=self._plan.alpha,
+        )
+        return reason.model_copy(update={"query": kept.query}), violated
+
+    def _no_critical(self, kept: Memory, firing: tuple[Alert, ...], *, silent: bool) -> Reason:
+        window = kept.windows.last(1)
+        known = not silence.awaited(self._phase) or (window is not None and not silent)
+        return alerts.no_critical(firing, known=known, window=window)
+
+    def _quiet(self, kept: Memory, now: datetime) -> silence.Quiet | None:
+        if not silence.awaited(self._phase):
+            return None
+        return silence.quiet(self._plan, heard=kept.heard, away_since=kept.away_since, now=now)
+
+
+def _reach(plan: RolloutPlan) -> timedelta:
+    """How far back any rule looks in time."""
+    limits = [limit for phase in plan.phases for limit in absolute.limits(plan, phase)]
+    return max((alerts.MINUTE, *(limit.sustained for limit in limits if limit.sustained)))
+
+
+def _sorted(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    return tuple(sorted(reasons, key=lambda reason: _LOUDEST_FIRST[reason.finding]))
