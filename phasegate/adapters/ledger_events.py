@@ -98,14 +98,13 @@ async def add(
 
 
 async def _head(db: AsyncConnection, release: str) -> Head:
-    # The lock puts appenders to one release in line; SQLite has put every writer in line already.
-    lock = select(RELEASES.c.release).where(RELEASES.c.release == release).with_for_update()
-    if await db.scalar(lock) is None:
-        raise Refused(await unknown(db, release))
+    if db.dialect.name == "postgresql":
+        # Appenders to one release wait in line here; SQLite has put every writer in line already.
+        await db.execute(select(RELEASES.c.release).where(RELEASES.c.release == release).with_for_update())
     query = select(EVENTS.c.seq, EVENTS.c.hash).where(EVENTS.c.release == release)
     row = (await db.execute(query.order_by(EVENTS.c.seq.desc()).limit(1))).first()
     if row is None:
-        raise LedgerBroken(f"release {release!r} has no events, not even 'opened': they were removed")
+        raise Refused(await unknown(db, release))
     return Head(row.seq, row.hash)
 
 

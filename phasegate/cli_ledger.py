@@ -1,0 +1,75 @@
+"""``phasegate ledger``: read what happened to a release, and check that nobody rewrote it."""
+
+import asyncio
+import sys
+
+import click
+
+from phasegate.cli_errors import FAILED, reports_errors
+
+_database = click.option(
+    "--ledger",
+    "database",
+    metavar="PATH|URL",
+    envvar="PHASEGATE_LEDGER",
+    default="",
+    help="SQLite file or Postgres URL; default .phasegate/ledger.db.",
+)
+
+
+@click.group("ledger")
+def ledger() -> None:
+    """Read the ledger: what happened to a release, when, and because of whom."""
+
+
+@ledger.command("show")
+@click.argument("release")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each event.")
+@click.option("--follow", is_flag=True, help="Keep printing new events until the release has ended.")
+@_database
+@reports_errors
+def show(release: str, as_json: bool, follow: bool, database: str) -> None:
+    """Show where RELEASE stands and everything that happened to it."""
+    from phasegate import cli_ledger_reading as reading  # noqa: PLC0415
+
+    asyncio.run(reading.show(_where(database), release, as_json=as_json, follow=follow))
+
+
+@ledger.command("list")
+@_database
+@reports_errors
+def list_releases(database: str) -> None:
+    """List all releases, newest first, with how each stands or ended."""
+    from phasegate import cli_ledger_reading as reading  # noqa: PLC0415
+
+    asyncio.run(reading.list_releases(_where(database)))
+
+
+@ledger.command("verify")
+@click.argument("release", default="")
+@_database
+@reports_errors
+def verify(release: str, database: str) -> None:
+    """Check the chain of hashes of RELEASE, or of every release; exit code 1 when one is broken."""
+    from phasegate import cli_ledger_reading as reading  # noqa: PLC0415
+
+    if not asyncio.run(reading.verify(_where(database), release)):
+        sys.exit(FAILED)
+
+
+@ledger.command("export")
+@click.argument("release")
+@_database
+@reports_errors
+def export(release: str, database: str) -> None:
+    """Print every event of RELEASE as JSON lines."""
+    from phasegate import cli_ledger_reading as reading  # noqa: PLC0415
+
+    asyncio.run(reading.export(_where(database), release))
+
+
+def _where(database: str) -> str:
+    from phasegate.adapters.ledger_address import DEFAULT  # noqa: PLC0415
+    from phasegate.settings import Settings  # noqa: PLC0415
+
+    return database or str(Settings().project / DEFAULT)
