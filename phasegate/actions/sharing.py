@@ -29,7 +29,7 @@ def follows(observed: float | None, weight: float, *, total: int, within: float)
         return False
     share = min(max(weight / 100, 1 / total), 1 - 1 / total) if total > 1 else 0.5
     noise = 300 * float(share * (1 - share) / total) ** 0.5
-    return abs(observed - weight) <= within + noise
+    return bool(abs(observed - weight) <= within + noise)
 
 
 async def note_share(outside: Outside, release: str, phase: Phase) -> ReleaseState:
@@ -66,7 +66,7 @@ async def _lags(outside: Outside, state: ReleaseState, phase: Phase, share: floa
     seen = "no requests" if share is None else f"{share:.1f} %"
     text = (
         f"{phase.title}: {phase.weight:g} % is configured, {seen} is observed after "
-        f"{format_duration(state.plan.telemetry.share_limit)}. The phase will not be passed while this lasts. "
+        f"{format_duration(state.plan.telemetry.share_limit)}. The phase is not passed while this lasts. "
         "Next: look at the platform's own view of the split."
     )
     subject = f"{state.release}: traffic does not follow the split"

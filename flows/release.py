@@ -1,0 +1,82 @@
+"""A release, from the first check to 100 %: the whole story on one screen."""
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from flows.phase import run_phase
+from flows.rollback import rollback
+from phasegate.domain.errors import FixTheInput
+from phasegate.domain.events import Outcome
+from phasegate.domain.ledger import ReleaseState
+from tasks.record import drive, finish, open_release, read_release
+from tasks.wait import wait
+
+Name = Annotated[str, Field(min_length=3, max_length=80)]
+
+
+@flow(name="release", flow_run_name="{service}")
+async def release(
+    service: Annotated[
+        str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="The Worker to release.")
+    ],
+    reason: Annotated[str, Field(min_length=3, max_length=500, description="Why; kept in the ledger.")],
+    requested_by: Annotated[Name, Field(description="Your name; you may not approve your own release.")],
+    plan: Annotated[str, Field(min_length=1, description="A rollout plan's name or file.")] = "production",
+    bundle: Annotated[str, Field(description="Path of a bundle; or give a version.")] = "",
+    version: Annotated[str, Field(description="Id or tag of an uploaded version; or give a bundle.")] = "",
+    unguarded: Annotated[str, Field(description="Why no keeper needs to watch; leave empty.")] = "",
+    release: Annotated[str, Field(description="A release to go on with; leave empty to start one.")] = "",
+) -> State:
+    """Release one version of one service, phase by phase, and take it back when it does harm."""
+    name = release or f"{service}-{str(flow_run.get_id())[:8]}"
+    try:
+        opened = await open_release(
+            name,
+            service=service,
+            plan=plan,
+            bundle=bundle,
+            version=version,
+            reason=reason,
+            requested_by=requested_by,
+        )
+    except FixTheInput as refusal:
+        return Failed(name="Refused", message=str(refusal))
+    return await _walk(await drive(opened.release, str(flow_run.get_id())), unguarded=unguarded)
+
+
+async def _walk(release: ReleaseState, *, unguarded: str) -> State:
+    for phase in release.plan.phases:
+        while not (step := await run_phase(release.release, phase, unguarded=unguarded)).finished:
+            await wait(release.release, step)
+        if step.aborted:
+            return await _taken_back(release.release, because=step.because)
+    return await _promoted(release.release)
+
+
+async def _promoted(release: str) -> State:
+    """The last phase was passed; a breach in this very moment still wins."""
+    state = await read_release(release)
+    label = state.canary.label if state.canary else "the candidate"
+    summary = f"{label} serves 100 % of {state.service}; every phase was passed."
+    state = await finish(release, outcome=Outcome.PROMOTED, summary=summary, level="info")
+    if state.ended is None:
+        return await _taken_back(release, because=state.why_abort)
+    return _ending(state)
+
+
+async def _taken_back(release: str, *, because: str) -> State:
+    await rollback(release, because, return_state=True)
+    return _ending(await read_release(release))
+
+
+def _ending(state: ReleaseState) -> State:
+    if state.ended is None:
+        return Failed(message=f"{state.release} could not be closed; the keeper goes on with it")
+    if state.ended.outcome is Outcome.PROMOTED:
+        return Completed(name="Promoted", message=state.ended.summary)
+    return Failed(name="RolledBack", message=state.ended.summary)

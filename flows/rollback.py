@@ -1,0 +1,46 @@
+"""Take a release back: as a subflow on a breach, or started by itself."""
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Failed
+from pydantic import Field
+
+from phasegate.domain.events import Outcome
+from tasks.announce import announce
+from tasks.record import drive, finish
+from tasks.restore import call_back, restore, verify_restored, watch_until_recovered
+
+
+@flow(name="rollback", flow_run_name="rollback-{release}")
+async def rollback(
+    release: Annotated[
+        str, Field(min_length=3, description="The release, as `phasegate ledger list` names it.")
+    ],
+    reason: Annotated[str, Field(min_length=3, description="Why; kept in the ledger and told to people.")],
+    requested_by: Annotated[str, Field(description="Who wants it.")] = "phasegate",
+) -> State:
+    """
+    Restore the known-good version, verify it, watch recovery and say how it went.
+
+    The keeper may have restored it already; then that step only reads it back.
+    """
+    if flow_run.get_parent_flow_run_id() is None:
+        await drive(release, str(flow_run.get_id()))
+    why = await call_back(release, by=requested_by, reason=reason)
+    label = await restore(release)
+    verified = await verify_restored(release)
+    seen = await watch_until_recovered(release)
+    if not (verified and seen.recovered):
+        await announce(
+            release,
+            level="critical",
+            subject=f"{release}: not recovered",
+            text=f"{label} is back at 100 %, but: {seen.detail}. Next: a person looks at the service now.",
+            once="not-recovered",
+        )
+    summary = f"Taken back to {label}: {why}. {seen.detail}."
+    await finish(release, outcome=Outcome.ROLLED_BACK, summary=summary, level="warning")
+    return Failed(name="RolledBack", message=summary)

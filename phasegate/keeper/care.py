@@ -1,0 +1,66 @@
+"""
+Care for the run that drives a release: wake it, have the release taken up again, or end it.
+
+The orchestrator is an outside system that may be away; nothing here protects
+production, so nothing here may stop what does.
+"""
+
+from datetime import timedelta
+
+from phasegate.actions.advancing import call_off, waiting
+from phasegate.actions.outside import Outside
+from phasegate.domain.events import Driven, Event
+from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.plan import OnLost
+from phasegate.domain.steps import Next
+from phasegate.ports import RunStatus
+
+GRACE = timedelta(seconds=20)
+
+
+async def care_for_run(outside: Outside, state: ReleaseState) -> None:
+    """
+    Compare the run with what the release needs now.
+
+    Cancelled: the release is called off. Lost: taken up again or rolled back, as
+    the plan says. Suspended although something is due: woken. Over although the
+    release is not: the rollback flow finishes what is left. Raises RunsAway.
+    """
+    if not state.run:
+        return
+    status = await outside.runs.status(state.run)
+    if status is RunStatus.CANCELLED and not state.aborting:
+        await call_off(outside, state.release, by="orchestrator", reason="the run was cancelled")
+        return
+    if status in (RunStatus.SUSPENDED, RunStatus.ACTIVE):
+        await _wake_if_due(outside, state, status)
+        return
+    await _replace(outside, state, status)
+
+
+async def _wake_if_due(outside: Outside, state: ReleaseState, status: RunStatus) -> None:
+    """A paused run counts as active; it is woken only when its question does not stand any more."""
+    phase = state.current
+    step = waiting(state, phase, now=outside.clock.now()) if phase else None
+    blocked = step is not None and step.next in (Next.SOAK, Next.QUESTION)
+    if blocked or (status is RunStatus.ACTIVE and not state.aborting):
+        return
+    await outside.runs.wake(state.run)
+
+
+async def _replace(outside: Outside, state: ReleaseState, status: RunStatus) -> None:
+    if outside.clock.now() - state.at < GRACE and status is RunStatus.DONE:
+        return
+    lost = status in (RunStatus.LOST, RunStatus.UNKNOWN, RunStatus.DONE)
+    if lost and not state.aborting and state.plan.on_lost_run is OnLost.ROLLBACK:
+        await call_off(outside, state.release, by="keeper", reason="the run that drove the release was lost")
+        return
+    if state.aborting:
+        run = await outside.runs.roll_back(state.release, reason=state.why_abort)
+    else:
+        run = await outside.runs.take_up(state.release)
+
+    def driven(now: ReleaseState) -> Event | None:
+        return None if now.run != state.run or now.ended else Driven(run=run)
+
+    await outside.journal.record(state.release, driven)

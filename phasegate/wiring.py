@@ -1,0 +1,155 @@
+"""
+What is configured becomes adapters: the only place that knows which is which.
+
+Heavy adapters are imported where they are built, so that a command that needs
+none of them starts fast.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from phasegate.actions.journal import Journal
+from phasegate.actions.outside import Outside
+from phasegate.adapters.bundle_files import load_bundle
+from phasegate.adapters.channels import LogChannel, WebhookChannel
+from phasegate.adapters.checks_http import HttpChecks
+from phasegate.adapters.clock import SystemClock
+from phasegate.adapters.cloudflare import CloudflareClient, CloudflareTarget, CloudflareTelemetry
+from phasegate.adapters.ledger_sql import SqlLedger
+from phasegate.adapters.plan_yaml import load_plan, plan_names
+from phasegate.adapters.prefect_runs import PrefectRuns
+from phasegate.domain.bundle import Bundle
+from phasegate.domain.errors import SettingsError
+from phasegate.domain.plan import RolloutPlan
+from phasegate.ports import Channel, Clock
+from phasegate.settings import Settings
+
+DEPLOYMENT_LOG = "deployment-log"
+_open: dict[int, tuple[AsyncExitStack, Outside]] = {}
+
+
+def driver_name(role: str) -> str:
+    """Who acts, as the ledger shows it: role, host and process."""
+    return f"{role}@{socket.gethostname()}:{os.getpid()}"
+
+
+@asynccontextmanager
+async def outside(settings: Settings, *, role: str) -> AsyncIterator[Outside]:
+    """
+    Build every adapter from *settings* and close them at the end.
+
+    Raises SettingsError naming what is missing, before anything is contacted.
+    """
+    _complete(settings)
+    async with AsyncExitStack() as stack:
+        yield await _build(settings, role, stack)
+
+
+async def _build(settings: Settings, role: str, stack: AsyncExitStack) -> Outside:
+    clock = SystemClock()
+    ledger = await open_ledger(settings)
+    stack.push_async_callback(ledger.close)
+    client = CloudflareClient(
+        settings.api_url, settings.account_id, settings.token, timeout=settings.api_timeout
+    )
+    stack.push_async_callback(client.close)
+    checks = HttpChecks(clock, project=settings.project.resolve())
+    stack.push_async_callback(checks.aclose)
+    runs = build_runs(settings)
+    stack.push_async_callback(runs.aclose)
+    return Outside(
+        journal=Journal(ledger, clock, driver=driver_name(role)),
+        target=CloudflareTarget(client, front_door=settings.front_door),
+        metrics=CloudflareTelemetry(client),
+        checks=checks,
+        channels=await _channels(settings, clock, stack),
+        runs=runs,
+        clock=clock,
+    )
+
+
+def build_runs(settings: Settings) -> PrefectRuns:
+    """The orchestrator's API, without anything else."""
+    return PrefectRuns(
+        settings.prefect_api_url,
+        auth=settings.prefect_auth,
+        ui_url=settings.prefect_ui_url,
+        timeout=settings.api_timeout,
+    )
+
+
+async def open_ledger(settings: Settings) -> SqlLedger:
+    """The ledger alone, ready for use."""
+    ledger = SqlLedger(settings.ledger or str(settings.project / ".phasegate" / "ledger.db"))
+    await ledger.ready()
+    return ledger
+
+
+async def shared(role: str = "run") -> Outside:
+    """One set of adapters per event loop: what the tasks of one run have in common."""
+    loop = id(asyncio.get_running_loop())
+    if loop not in _open:
+        settings = Settings()
+        _complete(settings)
+        stack = AsyncExitStack()
+        _open[loop] = (stack, await _build(settings, role, stack))
+    return _open[loop][1]
+
+
+async def close_shared() -> None:
+    """Close what `shared` opened for this event loop."""
+    entry = _open.pop(id(asyncio.get_running_loop()), None)
+    if entry:
+        await entry[0].aclose()
+
+
+def _complete(settings: Settings) -> None:
+    missing = [
+        f"PHASEGATE_{name.upper()}"
+        for name in ("account_id", "token")
+        if not str(getattr(settings, name) if name != "token" else settings.token.get_secret_value())
+    ]
+    if missing:
+        raise SettingsError(
+            f"{' and '.join(missing)} must be set; `phasegate edge` prints those of the local edge"
+        )
+
+
+async def _channels(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Mapping[str, Channel]:
+    client = await stack.enter_async_context(httpx.AsyncClient())
+    channels: dict[str, Channel] = {
+        name: WebhookChannel(name, address, client) for name, address in settings.channels.items()
+    }
+    log = settings.project / ".phasegate" / "deployment.log"
+    channels.setdefault(DEPLOYMENT_LOG, LogChannel(DEPLOYMENT_LOG, clock, path=log))
+    return channels
+
+
+def plan_directories(settings: Settings) -> tuple[Path, ...]:
+    """Where plans are looked for: what is configured, else the project's own, else the shipped ones."""
+    if settings.plans:
+        return settings.plans
+    shipped = Path(__file__).resolve().parent.parent / "deployments" / "plans"
+    own = settings.project / "deployments" / "plans"
+    return (own, shipped) if own.resolve() != shipped else (shipped,)
+
+
+def read_plan(settings: Settings, name: str) -> RolloutPlan:
+    """The plan called *name*, or the file of that path; raises PlanError."""
+    return load_plan(name, search=plan_directories(settings))
+
+
+def known_plans(settings: Settings) -> tuple[str, ...]:
+    """The names of every plan that can be read."""
+    return plan_names(plan_directories(settings))
+
+
+def read_bundle(settings: Settings, path: str) -> Bundle:
+    """The bundle at *path*, relative to the project; raises BundleError."""
+    return load_bundle(settings.project / path)

@@ -1,0 +1,148 @@
+"""What is written down at the joints of a release, and shown in the Prefect UI."""
+
+import asyncio
+from datetime import timedelta
+
+from phasegate.report.evidence import checklist_markdown, progress_markdown, verdict_markdown
+from prefect import get_run_logger
+
+from phasegate.actions.opening import bundle_candidate, find_candidate
+from phasegate.actions.opening import open_release as open_in_ledger
+from phasegate.actions.outside import Outside
+from phasegate.actions.rollback import close
+from phasegate.actions.telling import deliver, tell
+from phasegate.domain.criteria import Level
+from phasegate.domain.errors import FixTheInput, Refused, RunsAway
+from phasegate.domain.events import Candidate, Driven, Event, Outcome, PhaseBegan
+from phasegate.domain.ledger import ReleaseState
+from phasegate.settings import Settings
+from phasegate.wiring import read_bundle, read_plan, shared
+from tasks.step import step
+
+KEEPER_IDLE = timedelta(seconds=15)
+
+
+async def open_release(
+    release: str, *, service: str, plan: str, bundle: str, version: str, reason: str, requested_by: str
+) -> ReleaseState:
+    """
+    Open the release, or read it again when this run, or one before it, has opened it.
+
+    Raises PlanError, BundleError or Refused; nothing was done then.
+    """
+    outside = await shared()
+    if await outside.journal.exists(release):
+        return await outside.journal.state(release)
+    settings = Settings()
+    rollout = await asyncio.to_thread(read_plan, settings, plan)
+    return await open_in_ledger(
+        outside,
+        release,
+        service=service,
+        plan=rollout,
+        candidate=await _candidate(outside, settings, service=service, bundle=bundle, version=version),
+        reason=reason,
+        requested_by=requested_by,
+    )
+
+
+async def _candidate(
+    outside: Outside, settings: Settings, *, service: str, bundle: str, version: str
+) -> Candidate:
+    if bool(bundle) == bool(version):
+        raise FixTheInput("give either a bundle or a version, not both and not neither")
+    if version:
+        return await find_candidate(outside, service, version=version)
+    return bundle_candidate(bundle, await asyncio.to_thread(read_bundle, settings, bundle))
+
+
+@step()
+async def read_release(release: str) -> ReleaseState:
+    """Where the release is now."""
+    outside = await shared()
+    return await outside.journal.state(release)
+
+
+@step()
+async def drive(release: str, run: str) -> ReleaseState:
+    """Note that *run* drives the release from now on."""
+    outside = await shared()
+
+    def driven(state: ReleaseState) -> Event | None:
+        return None if state.run == run or state.ended else Driven(run=run)
+
+    return await outside.journal.record(release, driven)
+
+
+@step(name="begin-{phase}")
+async def begin(release: str, phase: str) -> bool:
+    """Note that the phase begins; False when the release is being taken back or the phase is over."""
+    outside = await shared()
+
+    def began(state: ReleaseState) -> Event | None:
+        over = state.aborting or state.phase == phase or phase in state.ended_phases
+        return None if over else PhaseBegan(phase=phase)
+
+    state = await outside.journal.record(release, began)
+    await show_progress(outside, state)
+    return not state.aborting and phase not in state.ended_phases
+
+
+@step()
+async def guard(release: str, *, unguarded: str) -> None:
+    """
+    Refuse to send traffic while no keeper lives, unless somebody said why that is all right.
+
+    Raises Refused. *unguarded* is that reason, empty for none.
+    """
+    outside = await shared()
+    state = await outside.journal.state(release)
+    beat = await outside.journal.ledger.last_beat()
+    age = outside.clock.now() - beat if beat else None
+    if age is not None and age <= max(6 * state.plan.tick, KEEPER_IDLE):
+        return
+    seen = f"the last sign of life is {age.total_seconds():.0f} s old" if age else "none has ever been seen"
+    if not unguarded:
+        raise Refused(
+            f"no keeper watches ({seen}); start `phasegate keeper`, or say in 'unguarded' why nobody needs to"
+        )
+    text = f"No keeper watches ({seen}). It goes on because: {unguarded}"
+    await tell(
+        outside, release, level=Level.CRITICAL, subject=f"{release} is unguarded", text=text, once="unguarded"
+    )
+
+
+@step()
+async def finish(release: str, *, outcome: Outcome, summary: str, level: str) -> ReleaseState:
+    """End the release and tell people how."""
+    outside = await shared()
+    state = await close(outside, release, outcome=outcome, summary=summary)
+    if state.ended is not None:
+        subject = f"{release} {state.ended.outcome}"
+        await tell(
+            outside, release, level=Level(level), subject=subject, text=state.ended.summary, once="ended"
+        )
+        await deliver(outside, release)
+    state = await outside.journal.state(release)
+    await show_progress(outside, state)
+    return state
+
+
+async def show_progress(outside: Outside, state: ReleaseState) -> None:
+    """Publish progress and checklist; a picture that cannot be shown stops nothing."""
+    await _publish(outside, state, "progress", progress_markdown(state, outside.clock.now()))
+    if state.checks:
+        await _publish(outside, state, "checklist", checklist_markdown(state))
+
+
+async def show_verdict(outside: Outside, state: ReleaseState) -> None:
+    """Publish the newest verdict with its table and picture."""
+    minutes = await outside.journal.ledger.minutes(state.release, state.service)
+    await _publish(outside, state, f"verdict-{state.phase}", verdict_markdown(state, state.verdict, minutes))
+
+
+async def _publish(outside: Outside, state: ReleaseState, key: str, markdown: str) -> None:
+    try:
+        await outside.runs.publish(state.run, key=f"{state.release}-{key}".lower(), markdown=markdown)
+    except RunsAway as away:
+        get_run_logger().warning("artifact %s could not be shown: %s", key, away)
