@@ -40,7 +40,10 @@ async def serve(bundle: Path, metadata_name: str, database: Path) -> None:
     async def with_env(scope: Any, receive: Any, send: Any) -> None:
         await app({**scope, "env": env}, receive, send)
 
-    listener = socket.create_server(("127.0.0.1", 0))
+    # With protocol 0 the loop does not switch Nagle's algorithm off, and every answer takes 40 ms longer.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     print(listener.getsockname()[1], flush=True)
     config = uvicorn.Config(with_env, log_level="warning", access_log=False, loop="uvloop", http="httptools")
     await uvicorn.Server(config).serve(sockets=[listener])
