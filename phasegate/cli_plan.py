@@ -11,9 +11,13 @@ PLANS = Path("deployments/plans")
 
 
 def plan_folders(extra: tuple[Path, ...] = ()) -> tuple[Path, ...]:
-    """Where plans are looked up: *extra*, then the working directory's, then those of this checkout."""
-    shipped = Path(__file__).parent.parent / PLANS
-    return (*extra, PLANS, *(() if shipped.resolve() == PLANS.resolve() else (shipped,)))
+    """Where plans are looked up: *extra*, then what is configured, else the project's and the shipped ones."""
+    from phasegate.settings import Settings  # noqa: PLC0415
+
+    settings = Settings()
+    own, shipped = settings.project / PLANS, Path(__file__).parent.parent / PLANS
+    usual = (own,) if shipped.resolve() == own.resolve() else (own, shipped)
+    return (*extra, *(settings.plans or usual))
 
 
 _folders = click.option(

@@ -25,6 +25,7 @@ _MERGED = (
     "Upkeep",
     "Validation",
 )
+_NULL = {"type": "null"}
 _EXTENDS = {
     "type": "string",
     "description": "A plan by name, or a file relative to this one, whose values this plan starts from.",
@@ -52,7 +53,9 @@ def file_schema() -> Schema:
     required = [name for name in schema.pop("required") if name != "name"]
     _nullable(schema, required=[*required, "name"])
     schema["properties"]["extends"] = _EXTENDS
-    whole = {"if": {"required": ["extends"]}, "else": {"required": required}}
+    least = schema["properties"]["phases"].pop("minItems")
+    alone = {"required": required, "properties": {"phases": {"minItems": least}}}
+    whole = {"if": {"required": ["extends"]}, "else": alone}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, **whole}
 
 
@@ -64,16 +67,16 @@ def schema_text() -> str:
 def _nullable(definition: Schema, *, required: list[str]) -> None:
     for name, field in definition["properties"].items():
         options = field.get("anyOf", [])
-        if name in required or {"type": "null"} in options:
+        if name in required or _NULL in options:
             continue
         described = {key: field.pop(key) for key in ("description", "title", "default") if key in field}
-        definition["properties"][name] = {"anyOf": [field, {"type": "null"}], **described}
+        definition["properties"][name] = {"anyOf": [field, _NULL], **described}
 
 
 def resolve(schema: Schema) -> Schema:
     """Follow references, and look through ``X or null`` to X."""
     while True:
-        options = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
+        options = [option for option in schema.get("anyOf", []) if option != _NULL]
         if "$ref" in schema:
             schema = model_schema()["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
         elif len(options) == 1:
@@ -106,7 +109,8 @@ def allowed(schema: Schema) -> str:
     if given.get("type") == "array":
         return f"a list{_size(given)} of {allowed(given['items'])}"
     if "anyOf" in given:
-        return " or ".join(allowed(option) for option in given["anyOf"]) + _range(given)
+        options = [option for option in given["anyOf"] if option != _NULL]
+        return " or ".join(allowed(option) for option in options) + _range(given)
     return _mapping(given) or _scalar(given | {key: schema[key] for key in schema if key != "anyOf"})
 
 

@@ -12,7 +12,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 from phasegate.domain.checklist import JUDGED, By, Item
-from phasegate.domain.criteria import Level
+from phasegate.domain.criteria import Level, RollbackThreshold
 from phasegate.domain.phase import Environment, Gate, Phase
 from phasegate.domain.quantities import format_duration as said
 from phasegate.domain.quantities import format_rate
@@ -131,8 +131,12 @@ def _guards(plan: "RolloutPlan") -> Iterator[Fault]:
 def _unguarded(phase: Phase) -> Iterator[tuple[str, str]]:
     if not any(rule.metric != "attested" for rule in phase.success):
         yield "success", "0 criteria that a machine can judge; allowed: at least 1"
-    if phase.takes_traffic and not any(rule.metric != "reported" for rule in phase.rollback):
-        yield "rollback", f"0 automatic thresholds at {phase.weight:g} % of production; allowed: at least 1"
+    if phase.takes_traffic and not any(_can_act(rule, phase) for rule in phase.rollback):
+        yield (
+            "rollback",
+            f"0 automatic thresholds that can act within the soak at {phase.weight:g} % of production; "
+            "allowed: at least 1",
+        )
     if phase.environment is Environment.STAGING:
         if phase.weight > 0:
             yield "weight", f"{phase.weight:g} in staging; allowed: 0, staging takes no production traffic"
@@ -140,6 +144,12 @@ def _unguarded(phase: Phase) -> Iterator[tuple[str, str]]:
     for field in ("load", "validation"):
         if getattr(phase, field) is not None:
             yield field, "in a production phase; allowed: in staging phases only"
+
+
+def _can_act(rule: RollbackThreshold, phase: Phase) -> bool:
+    needs = rule.failing_for if rule.metric == "health" else getattr(rule, "sustained", None)
+    longest = phase.soak.duration if phase.soak else timedelta.max
+    return rule.metric != "reported" and (needs or timedelta(0)) <= longest
 
 
 def _soaks(plan: "RolloutPlan") -> Iterator[Fault]:
