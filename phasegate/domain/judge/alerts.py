@@ -5,7 +5,6 @@ from datetime import timedelta
 from math import ceil
 
 from phasegate.domain.criteria import AlertRule, Level
-from phasegate.domain.errors import PlanError
 from phasegate.domain.judge import words
 from phasegate.domain.judge.health import Checked
 from phasegate.domain.judge.measure import Measure, errors, slower
@@ -28,8 +27,8 @@ class Line:
 
 
 def table(plan: RolloutPlan) -> tuple[Line, ...]:
-    """The alert table of *plan*; raises PlanError when a line has no limit for its metric."""
-    return tuple(_line(rule, at=index, cuts=plan.cuts) for index, rule in enumerate(plan.alerts))
+    """The alert table of *plan*, ready to be asked."""
+    return tuple(_line(rule, cuts=plan.cuts) for rule in plan.alerts)
 
 
 def firing(lines: tuple[Line, ...], *, windows: Windows | None, health: Checked) -> tuple[Alert, ...]:
@@ -63,21 +62,18 @@ def no_critical(alerts: tuple[Alert, ...], *, known: bool, window: Window | None
     )
 
 
-def _line(rule: AlertRule, *, at: int, cuts: tuple[int, ...]) -> Line:
+def _line(rule: AlertRule, *, cuts: tuple[int, ...]) -> Line:
     match rule:
         case AlertRule(metric="error-rate", above=float(limit)):
-            measured = errors(limit, sign=">")
+            return _share_line(rule, errors(limit, sign=">"))
         case AlertRule(metric="latency", slower_than=timedelta() as cut):
-            measured = slower(cut, rule.percentile, sign=">", cuts=cuts)
-        case AlertRule(metric="health", consecutive=int(number)):
-            return Line(rule, f"health-{number}-{rule.level}", number=number)
-        case AlertRule(metric="5xx-per-minute", more_than=int(number)):
-            return Line(rule, f"5xx-per-minute-{number}-{rule.level}", number=number)
-        case _:
-            raise PlanError(
-                f"alerts.{at}: a rule for {rule.metric} has no limit; give above (error-rate), slower_than "
-                "(latency), consecutive (health) or more_than (5xx-per-minute)"
-            )
+            return _share_line(rule, slower(cut, rule.percentile, sign=">", cuts=cuts))
+    # Only these two count something whole, and a rule has exactly the limit of its metric.
+    number = rule.consecutive or rule.more_than or 0
+    return Line(rule, f"{rule.metric}-{number}-{rule.level}", number=number)
+
+
+def _share_line(rule: AlertRule, measured: Measure) -> Line:
     return Line(rule, f"{measured.said.replace(' ', '-')}-{rule.level}", measured)
 
 

@@ -122,7 +122,7 @@ def _reason(
         text=text,
         value=value,
         threshold=threshold,
-        baseline="none: the check goes through the front door, to whichever version answers",
+        baseline="none: the control's health is not asked",
         bad=health.failures,
         total=health.count,
         since=health.failing_since or health.last,
