@@ -11,7 +11,7 @@ from phasegate.actions.collecting import collect, collect_staging, probe_candida
 from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.actions.sharing import note_share
-from phasegate.domain.checklist import Result, open_items
+from phasegate.domain.checklist import Outcome, open_items
 from phasegate.domain.decision import Action, Decision, decide
 from phasegate.domain.errors import MetricsAway
 from phasegate.domain.events import (
@@ -137,18 +137,27 @@ def _not_followed(phase: Phase, extended: int) -> Decision:
 
 async def _fail_checks(outside: Outside, release: str, phase: Phase) -> None:
     def failed(state: ReleaseState) -> Event | None:
-        missing = open_items(phase.checklist, state.checks.get(phase.name, ()))
-        if not missing or state.aborting:
+        faults = _failed_checks(state, phase)
+        if not faults or state.aborting:
             return None
-        results = {result.key: result for result in state.checks.get(phase.name, ())}
-        words = [f"{item.text}: {_detail(results, item.check or item.key)}" for item in missing]
-        return AbortAsked(by=f"{phase.name} checks", reason="; ".join(words))
+        return AbortAsked(by=f"checks of {phase.name}", reason="; ".join(faults))
 
     await outside.journal.record(release, failed)
 
 
-def _detail(results: dict[str, Result], key: str) -> str:
-    return results[key].detail if key in results else "not run"
+def _failed_checks(state: ReleaseState, phase: Phase) -> list[str]:
+    """What a machine found wrong, and what it was to prove and did not; staging proves the preflight's tests."""
+    results = state.checks.get(phase.name, ())
+    failed = [f"{result.key}: {result.detail}" for result in results if result.outcome is Outcome.FAILED]
+    staging = phase.environment is Environment.STAGING
+    items = (*phase.checklist, *(state.plan.preflight if staging else ()))
+    known = {result.key for result in results}
+    unproved = [item for item in open_items(items, results) if (item.check or item.key) not in known]
+    failed += [f"{item.text}: no check proved it" for item in unproved]
+    report = state.loads.get(phase.name, {})
+    if not report.get("conclusive", True):
+        failed.append(f"load test: {report.get('reason')}")
+    return failed
 
 
 async def extend(outside: Outside, release: str, phase: Phase, *, because: str) -> ReleaseState:

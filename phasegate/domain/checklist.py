@@ -55,4 +55,4 @@ class Result(BaseModel):
 def open_items(items: tuple[Item, ...], results: tuple[Result, ...]) -> tuple[Item, ...]:
     """The machine-checked items that have not passed, in the order of the list."""
     passed = {result.key for result in results if result.outcome is Outcome.PASSED}
-    return tuple(item for item in items if item.by is By.MACHINE and item.key not in passed)
+    return tuple(item for item in items if item.by is By.MACHINE and (item.check or item.key) not in passed)

@@ -1,0 +1,50 @@
+# phasegate: `make demo` shows it, `make test` proves it.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BAD ?= errors
+KEEP ?=
+TARGET ?= python
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.PHONY: help install demo test lint types bench schema clean
+
+help:
+	@echo "make demo [BAD=latency|errors|health|crash|endpoint|subtle] [KEEP=1]   release a good and a bad version"
+	@echo "make test     every test            make lint      ruff, mypy, import-linter"
+	@echo "make bench    orchestration, splitter, start-up, ledger"
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps -e . ; \
+	else \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e . ; \
+	fi
+	@touch $@
+
+demo: install
+	@$(BIN)/python -m examples.demo --bad $(BAD) $(if $(KEEP),--keep)
+
+test: install
+	@bash tests/prepare.sh
+	@$(BIN)/python -m pytest
+
+lint: install
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: install
+	@$(BIN)/python -m benchmarks.run
+
+schema: install
+	@$(BIN)/phasegate plan schema > deployments/plans/schema.json
+
+clean:
+	rm -rf $(VENV) .phasegate .pytest_cache .mypy_cache .ruff_cache build *.egg-info

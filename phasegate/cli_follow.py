@@ -1,0 +1,163 @@
+"""Start a release over the orchestrator's API and follow it in the ledger, for a terminal or a CI log."""
+
+import asyncio
+import sys
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from phasegate.actions.advancing import call_off
+from phasegate.actions.rollback import restore
+from phasegate.adapters.prefect_runs import PrefectRuns
+from phasegate.domain.errors import FixTheInput, Refused, RunsAway
+from phasegate.domain.events import Asked, Ended, Expired, Outcome, Recorded
+from phasegate.domain.ledger import ReleaseState, replay
+from phasegate.domain.quantities import parse_duration
+from phasegate.ports import Ledger, RunStatus
+from phasegate.report.events_text import describe
+from phasegate.settings import Settings
+from phasegate.wiring import build_runs, known_plans, open_ledger, outside, read_bundle, read_plan
+
+PROMOTED, FAILED, ROLLED_BACK, WAITING = 0, 1, 3, 4
+LOOK = 1.0
+QUIET = {"delivered", "intended", "driven"}
+
+
+async def start_and_follow(asked: dict[str, str], *, wait: bool, wait_limit: str, key: str) -> int:
+    """
+    Check the input, start the run, print where it is to be seen, and follow it if asked to.
+
+    Returns the exit code. Raises FixTheInput before anything was started.
+    """
+    settings = Settings()
+    limit = _limit(wait_limit)
+    check_input(settings, asked)
+    runs = build_runs(settings)
+    try:
+        run = await runs.start(dict(asked), idempotency_key=key or uuid.uuid4().hex)
+        name = f"{asked['service']}-{run[:8]}"
+        click.echo(f"release {name} started: {runs.run_url(run)}")
+        return await follow(settings, runs, name=name, run=run, limit=limit) if wait else PROMOTED
+    finally:
+        await runs.aclose()
+
+
+def _limit(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise FixTheInput(f"--wait-limit: {error}") from None
+
+
+def check_input(settings: Settings, asked: dict[str, str]) -> None:
+    """Refuse what the release would refuse, before a run exists. Raises FixTheInput."""
+    if bool(asked["bundle"]) == bool(asked["version"]):
+        raise FixTheInput("give either --bundle or --version, not both and not neither")
+    if len(asked["requested_by"].strip()) < 3:
+        raise FixTheInput("--requested-by: name the person who asks for the release (at least 3 characters)")
+    if len(asked["reason"].strip()) < 3:
+        raise FixTheInput("--reason: say in at least 3 characters why this is released")
+    known_plans(settings)
+    read_plan(settings, asked["plan"])
+    if asked["bundle"]:
+        read_bundle(settings, asked["bundle"])
+
+
+async def follow(settings: Settings, runs: PrefectRuns, *, name: str, run: str, limit: timedelta) -> int:
+    """Print every event of the release until it ends, or *limit* is over; returns the exit code."""
+    ledger = await open_ledger(settings)
+    try:
+        return await _follow(ledger, runs, name, run, datetime.now(UTC) + limit)
+    finally:
+        await ledger.close()
+
+
+async def _follow(ledger: Ledger, runs: PrefectRuns, name: str, run: str, deadline: datetime) -> int:
+    rows: list[Recorded] = []
+    looked = 0
+    while datetime.now(UTC) < deadline:
+        new = await ledger.events(name, after=len(rows))
+        rows += new
+        for row in new:
+            _print(row)
+        if rows and isinstance(rows[-1].event, Ended):
+            return _exit_code(rows)
+        if any(isinstance(row.event, Ended) for row in rows):
+            return _exit_code(rows)
+        looked += 1
+        if not rows and looked % 5 == 0 and await _died(runs, run):
+            return 2
+        await asyncio.sleep(LOOK)
+    return _out_of_time(rows, name)
+
+
+def _print(row: Recorded) -> None:
+    if row.event.kind not in QUIET:
+        click.echo(f"{row.at:%H:%M:%S} {describe(row.event)}")
+
+
+def _exit_code(rows: list[Recorded]) -> int:
+    state = replay(rows)
+    if state.ended and state.ended.outcome is Outcome.PROMOTED:
+        return PROMOTED
+    return WAITING if any(isinstance(row.event, Expired) for row in rows) else ROLLED_BACK
+
+
+async def _died(runs: PrefectRuns, run: str) -> bool:
+    """A run that ended before the ledger knew its release was refused; its own words say why."""
+    try:
+        if await runs.status(run) not in (RunStatus.LOST, RunStatus.CANCELLED):
+            return False
+        click.echo(f"phasegate: {await runs.message(run)}", err=True)
+    except RunsAway as away:
+        click.echo(f"phasegate: {away}", err=True)
+        return False
+    return True
+
+
+def _out_of_time(rows: list[Recorded], name: str) -> int:
+    asked = [row.event for row in rows if isinstance(row.event, Asked)]
+    waits = f"; it waits for {' and '.join(asked[-1].roles)}" if asked else ""
+    print(f"phasegate: {name} has not ended within --wait-limit{waits}", file=sys.stderr)
+    return WAITING
+
+
+async def abort_release(release: str, *, reason: str, by: str) -> None:
+    """Call the release off and restore the known-good version at once; the keeper does the rest."""
+    if len(by.strip()) < 3:
+        raise FixTheInput("--by: name the person who takes the release back (at least 3 characters)")
+    async with outside(Settings(), role=f"abort by {by}") as hands:
+        state = await hands.journal.state(release)
+        if state.ended is not None:
+            raise Refused(f"{release} has ended already: {state.ended.summary}")
+        await call_off(hands, release, by=by, reason=reason)
+        state = await restore(hands, release)
+        click.echo(f"{state.known_good.label} serves 100 % of {state.service}; recovery is watched next")
+        await _finish(hands.runs, state)
+
+
+async def _finish(runs: object, state: ReleaseState) -> None:
+    try:
+        run = await runs.roll_back(state.release, reason=state.why_abort)  # type: ignore[attr-defined]
+        click.echo(f"rollback run {run} verifies it")
+    except RunsAway as away:
+        click.echo(f"phasegate: {away}; the keeper starts the verification later", err=True)
+
+
+async def answer_release(release: str, given: dict[str, str]) -> None:
+    """Resume the waiting run with an answer. Raises Refused when nothing is asked, or it is refused."""
+    settings = Settings()
+    ledger, runs = await open_ledger(settings), build_runs(settings)
+    try:
+        rows = await ledger.events(release)
+        if not rows:
+            raise Refused(f"the ledger knows no release {release!r}; `phasegate ledger list` shows all")
+        state = replay(rows)
+        if state.question is None:
+            raise Refused(f"{release} asks nothing now")
+        await runs.answer(state.run, dict(given))
+        click.echo(f"answered {state.question.gate!r} of {release}: {given['decision']}")
+    finally:
+        await runs.aclose()
+        await ledger.close()

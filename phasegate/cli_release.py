@@ -1,0 +1,74 @@
+"""Start, answer and abort releases from a terminal or from CI."""
+
+import os
+
+import click
+
+from phasegate.cli_errors import reports_errors
+
+PROMOTED, BAD_INPUT, ROLLED_BACK, WAITING = 0, 2, 3, 4
+
+
+def _who() -> str:
+    return os.environ.get("GITHUB_ACTOR") or os.environ.get("USER") or ""
+
+
+@click.command()
+@click.option("--service", required=True, help="The Worker to release.")
+@click.option("--plan", default="production", show_default=True, help="Name or file of the rollout plan.")
+@click.option("--bundle", default="", help="Path of the bundle to release.")
+@click.option("--version", default="", help="Id or tag of a version that is already uploaded.")
+@click.option("--reason", required=True, help="Why this is released.")
+@click.option("--requested-by", default=_who, show_default="$GITHUB_ACTOR or $USER", help="Who asks for it.")
+@click.option("--unguarded", default="", help="Why no keeper needs to watch (logged and paged).")
+@click.option("--wait/--no-wait", default=False, help="Follow the release until it ends.")
+@click.option("--wait-limit", default="26h", show_default=True, help="How long to follow it, e.g. 90m.")
+@click.option("--key", default="", help="The same key never starts a second run (e.g. the CI run's id).")
+@reports_errors
+def release(wait: bool, wait_limit: str, key: str, **asked: str) -> None:
+    """
+    Start a release.
+
+    Exit codes: 0 promoted (or started, without --wait), 3 rolled back, 4 waiting for
+    an answer or expired, 2 bad input, 1 anything else.
+    """
+    import asyncio
+
+    from phasegate.cli_follow import start_and_follow
+
+    raise SystemExit(asyncio.run(start_and_follow(asked, wait=wait, wait_limit=wait_limit, key=key)))
+
+
+@click.command()
+@click.argument("release")
+@click.option("--reason", required=True, help="Why it is taken back.")
+@click.option("--by", default=_who, show_default="$GITHUB_ACTOR or $USER", help="Who takes it back.")
+@reports_errors
+def abort(release: str, reason: str, by: str) -> None:
+    """
+    Take a release back, from any state.
+
+    The known-good version is restored at once, here; the rollback flow then
+    verifies and watches recovery. Prefect may be away.
+    """
+    import asyncio
+
+    from phasegate.cli_follow import abort_release
+
+    asyncio.run(abort_release(release, reason=reason, by=by))
+
+
+@click.command()
+@click.argument("release")
+@click.option("--decision", type=click.Choice(["approve", "reject", "extend"]), required=True)
+@click.option("--approver", default=_who, show_default="$GITHUB_ACTOR or $USER", help="Your name.")
+@click.option("--role", required=True, help="The role you answer in.")
+@click.option("--reason", required=True, help="Why, for the record.")
+@reports_errors
+def answer(release: str, **given: str) -> None:
+    """Answer the question a release waits for, as the form in the Prefect UI would."""
+    import asyncio
+
+    from phasegate.cli_follow import answer_release
+
+    asyncio.run(answer_release(release, given))
