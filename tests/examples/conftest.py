@@ -1,54 +1,10 @@
-"""Bundles of the sample service, served by real processes on loopback."""
+"""The sample service, running."""
 
-import importlib.util
-import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Iterator
+from contextlib import ExitStack
 
-import httpx
 import pytest
-
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "spring-rate-api"
-HERE = Path(__file__).resolve().parent
-
-
-def example(name: str) -> ModuleType:
-    """A program of the example, imported from its file."""
-    spec = importlib.util.spec_from_file_location(f"spring_rate_{name}", EXAMPLE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@dataclass(frozen=True)
-class Worker:
-    """A running version."""
-
-    url: str
-    process: subprocess.Popen[str]
-
-    def client(self) -> httpx.Client:
-        """An HTTP client of it, without a session."""
-        return httpx.Client(base_url=self.url, timeout=10)
-
-    @contextmanager
-    def session(self, **body: object) -> Iterator[httpx.Client]:
-        """An HTTP client of it that carries a bearer token."""
-        with self.client() as client:
-            opened = client.post("/api/sessions", json=body)
-            assert opened.status_code == 201, opened.text
-            client.headers["Authorization"] = f"Bearer {opened.json()['token']}"
-            yield client
-
-
-Serve = Callable[..., Worker]
+from spring_rate import Serve, Worker, example, migrate, running
 
 
 @pytest.fixture(scope="module")
@@ -64,28 +20,6 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             if migrated and not database.exists():
                 migrate(database)
             name = "metadata.json" if environment == "production" else f"metadata.{environment}.json"
-            return stack.enter_context(_running(bundle, name, database))
+            return stack.enter_context(running(bundle, name, database))
 
         yield start
-
-
-def migrate(database: Path) -> None:
-    """Apply the example's migrations to a SQLite file."""
-    with sqlite3.connect(database) as connection:
-        for file in sorted((EXAMPLE / "migrations").glob("*.sql")):
-            connection.executescript(file.read_text())
-    connection.close()
-
-
-@contextmanager
-def _running(bundle: Path, metadata: str, database: Path) -> Iterator[Worker]:
-    command = [sys.executable, str(HERE / "worker_process.py"), str(bundle), metadata, str(database)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        port = process.stdout.readline().strip()
-        assert port, f"the version did not start, exit code {process.wait(5)}"
-        yield Worker(f"http://127.0.0.1:{port}", process)
-    finally:
-        process.kill()
-        process.wait(10)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import EXAMPLE
+from spring_rate import EXAMPLE
 
 KEYS = [
     "health",

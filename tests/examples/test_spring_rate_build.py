@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
-from conftest import EXAMPLE, example
+from spring_rate import EXAMPLE, example
 
 build = example("build")
 FILES = tuple(sorted(file.name for file in (EXAMPLE / "migrations").glob("*.sql")))
