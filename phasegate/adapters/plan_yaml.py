@@ -88,9 +88,11 @@ def _without_name(tree: Mapping) -> Mapping:
 
 
 def _parent(name: str, *, path: Path, search: tuple[Path, ...], place: str) -> Path:
-    if _is_file_name(name):
-        return path.parent / name
-    return _by_name(name, search=(path.parent, *search), place=place)
+    if not _is_file_name(name):
+        return _by_name(name, search=(path.parent, *search), place=place)
+    if not (path.parent / name).is_file():
+        raise PlanError(f"{place}no such file: {path.parent / name}")
+    return path.parent / name
 
 
 def _path(source: str | Path, *, search: tuple[Path, ...]) -> Path:
