@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def opened(**changes: Any) -> e.Opened:
     """A release of v2 over v1 by the production plan."""
     fields = {
         "service": SERVICE,
-        "plan": load_plan(PLAN, search=()).model_dump(mode="json"),
+        "plan": _plan(),
         "plan_digest": "5" * 64,
         "candidate": e.Candidate(bundle="dist", tag="v2"),
         "known_good": STABLE,
@@ -34,6 +35,11 @@ def opened(**changes: Any) -> e.Opened:
         "requested_by": "ada",
     }
     return e.Opened(**{**fields, **changes})
+
+
+@cache
+def _plan() -> dict[str, Any]:
+    return load_plan(PLAN, search=()).model_dump(mode="json")
 
 
 def live(split: Split) -> LiveSplit:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from phasegate.domain.errors import LedgerBroken, LedgerBusy, PhasegateError, SettingsError
 
@@ -15,7 +16,15 @@ _LOCKED = {"SQLITE_BUSY", "SQLITE_LOCKED"}
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: authorization, no such database,
 # no privilege, no such table, no such schema.
 _FIX = ("28", "3D000", "42501", "42P01", "3F000")
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
+_AWAY = (
+    DBAPIError,
+    PoolTimeout,
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    sqlite3.Error,
+)
 
 
 @contextmanager
@@ -29,8 +38,11 @@ def database_errors(name: str, *, limit: float) -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except (SQLAlchemyError, *_AWAY) as error:
+    except _AWAY as error:
         raise _meaning(error, name, limit) from error
+    except StatementError as error:
+        # A value that cannot be stored, such as a time without a zone, is the caller's fault.
+        raise error.orig or error from None
 
 
 def _meaning(error: Exception, name: str, limit: float) -> PhasegateError:
