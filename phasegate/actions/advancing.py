@@ -146,7 +146,7 @@ async def _fail_checks(outside: Outside, release: str, phase: Phase) -> None:
 
 
 def _failed_checks(state: ReleaseState, phase: Phase) -> list[str]:
-    """What a machine found wrong, and what it was to prove and did not; staging proves the preflight's tests."""
+    """What a machine found wrong, or was to prove and did not; staging proves the preflight's tests."""
     results = state.checks.get(phase.name, ())
     failed = [f"{result.key}: {result.detail}" for result in results if result.outcome is Outcome.FAILED]
     staging = phase.environment is Environment.STAGING

@@ -1,0 +1,199 @@
+"""Sets the stage: edge, databases, version 1 at 100 %, Prefect, worker, keeper, traffic."""
+
+import asyncio
+import importlib.util
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+
+from examples.demo.processes import Processes, free_port
+from phasegate.domain.plan import Environment
+from phasegate.settings import Settings
+from phasegate.wiring import outside, read_bundle
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SAMPLE = ROOT / "examples" / "spring-rate-api"
+SERVICE = "spring-rate-api"
+GOOD = ("0.1.11", "0.1.12")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where everything is. ``bundles`` maps a version to its bundle's directory."""
+
+    home: Path
+    edge: dict[str, object]
+    api: str
+    ui: str
+    bundles: dict[str, Path]
+    rate: float
+
+
+def environment(home: Path) -> dict[str, str]:
+    """An environment of our own: temporary homes, analytics off, nothing inherited from Prefect."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT_", "PHASEGATE_", "CLOUDFLARE_"))
+    }
+    return {
+        **kept,
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "DO_NOT_TRACK": "1",
+        "PHASEGATE_PROJECT": str(ROOT),
+        "PHASEGATE_LEDGER": str(home / "ledger.db"),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def set_up(processes: Processes, home: Path, *, versions: tuple[str, ...], rate: float, say: object) -> Stage:
+    """Start everything and wait until version 1 answers real requests."""
+    tell = say if callable(say) else print
+    port = free_port()
+    _start_prefect(processes, port)
+    tell("local edge: starting")
+    edge = _start_edge(processes, home)
+    _point_at(processes, edge, port)
+    bundles = build_bundles(edge, home / "bundles", (*GOOD, *versions))
+    asyncio.run(_first_version(processes.env, bundles[GOOD[0]]))
+    tell(f"version {GOOD[0]} serves 100 % at {front_door(edge)}")
+    _start_traffic(processes, edge, home, rate)
+    tell("Prefect server: starting (the first start on an empty home takes half a minute)")
+    api = f"http://127.0.0.1:{port}/api"
+    processes.wait_until("prefect-server", lambda: _healthy(f"{api}/health"), limit=180)
+    _start_workers(processes)
+    tell("worker and keeper are up")
+    return Stage(home=home, edge=edge, api=api, ui=f"http://127.0.0.1:{port}", bundles=bundles, rate=rate)
+
+
+def _start_prefect(processes: Processes, port: int) -> None:
+    processes.env |= {
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api",
+    }
+    processes.start(
+        "prefect-server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)
+    )
+
+
+def _start_edge(processes: Processes, home: Path) -> dict[str, object]:
+    processes.start("edge", "-m", "phasegate.cli", "edge", "--state", str(home / "edge"))
+    log = processes.logs / "edge.log"
+    processes.wait_until("edge", lambda: "api_url" in log.read_text(), limit=30)
+    line = next(line for line in log.read_text().splitlines() if "api_url" in line)
+    described: dict[str, object] = json.loads(line)
+    return described
+
+
+def front_door(edge: dict[str, object], worker: str = SERVICE) -> str:
+    """The address of a Worker on the edge."""
+    return f"http://{worker}.localhost:{edge['front_port']}"
+
+
+def _point_at(processes: Processes, edge: dict[str, object], port: int) -> None:
+    processes.env |= {
+        "PHASEGATE_API_URL": str(edge["api_url"]),
+        "PHASEGATE_ACCOUNT_ID": str(edge["account_id"]),
+        "PHASEGATE_TOKEN": str(edge["token"]),
+        "PHASEGATE_FRONT_DOOR": front_door(edge, "{worker}"),
+        "PHASEGATE_PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+    }
+    os.environ.update({k: v for k, v in processes.env.items() if k.startswith(("PHASEGATE_", "PREFECT_"))})
+
+
+def build_bundles(edge: dict[str, object], out: Path, versions: tuple[str, ...]) -> dict[str, Path]:
+    """Make the two databases, apply the migrations, and build every version against them."""
+    build = sample_module("build")
+    databases = [_database(edge, f"{SERVICE}-{name}") for name in ("production", "staging")]
+    for database in databases:
+        build.apply_migrations(str(edge["api_url"]), str(edge["account_id"]), str(edge["token"]), database)
+    production, staging = databases
+    return {
+        version: build.build(version, out, database_id=production, staging_database_id=staging)
+        for version in versions
+    }
+
+
+def sample_module(name: str) -> ModuleType:
+    """A module of the sample service, whose directory's name is no Python name."""
+    spec = importlib.util.spec_from_file_location(f"sample_{name}", SAMPLE / f"{name}.py")
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(SAMPLE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _database(edge: dict[str, object], name: str) -> str:
+    answer = httpx.post(
+        f"{edge['api_url']}/accounts/{edge['account_id']}/d1/database",
+        json={"name": name},
+        headers={"Authorization": f"Bearer {edge['token']}"},
+        timeout=30,
+    )
+    answer.raise_for_status()
+    return str(answer.json()["result"]["uuid"])
+
+
+async def _first_version(env: dict[str, str], bundle: Path) -> None:
+    settings = Settings()
+    async with outside(settings, role="demo") as hands:
+        await hands.target.create(
+            SERVICE, read_bundle(settings, str(bundle)), environment=Environment.PRODUCTION, release="first"
+        )
+
+
+def _start_traffic(processes: Processes, edge: dict[str, object], home: Path, rate: float) -> None:
+    processes.start(
+        "traffic",
+        "-m",
+        "phasegate.adapters.load",
+        *("--url", front_door(edge)),
+        *("--rate", str(rate)),
+        *("--seconds", "3600"),
+        *("--mix", str(SAMPLE / "traffic.json")),
+        *("--progress-file", str(home / "traffic.jsonl")),
+    )
+
+
+def _start_workers(processes: Processes) -> None:
+    processes.start(
+        "worker",
+        "-m",
+        "prefect",
+        "worker",
+        "start",
+        "--pool",
+        "phasegate",
+        "--type",
+        "process",
+        "--name",
+        "demo",
+    )
+    processes.start("keeper", "-m", "phasegate.cli", "keeper", "--name", "keeper")
+    processes.wait_until("worker", lambda: _pool_exists(processes.env["PREFECT_API_URL"]), limit=60)
+    names = ("--name", "release", "--name", "rollback")
+    processes.run("deploy", "-m", "prefect", "--no-prompt", "deploy", *names)
+
+
+def _pool_exists(api: str) -> bool:
+    return _healthy(f"{api}/work_pools/phasegate")
+
+
+def _healthy(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
