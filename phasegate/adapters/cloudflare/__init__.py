@@ -1,0 +1,7 @@
+"""Cloudflare Workers: versions and traffic over the API, counts over Workers Observability."""
+
+from phasegate.adapters.cloudflare.client import CloudflareClient
+from phasegate.adapters.cloudflare.target import CloudflareTarget
+from phasegate.adapters.cloudflare.telemetry import CloudflareTelemetry
+
+__all__ = ["CloudflareClient", "CloudflareTarget", "CloudflareTelemetry"]

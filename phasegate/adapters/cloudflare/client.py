@@ -1,0 +1,188 @@
+"""One HTTP client for Cloudflare's API: readings are repeated, writes are sent once."""
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import metadata
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from pydantic import SecretStr
+
+from phasegate.adapters.cloudflare.envelope import Ambiguous, NotActed, Rejected, result_of
+from phasegate.adapters.cloudflare.secrecy import BearerToken
+from phasegate.domain.errors import PhasegateError, SettingsError, TargetAway
+
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 5.0
+_ACCOUNT = re.compile(r"[0-9A-Za-z_-]+")
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+Params = Mapping[str, str]
+Parts = list[tuple[str, tuple[str | None, bytes, str]]]
+
+
+class CloudflareClient:
+    """
+    Talks to ``<base_url>/accounts/<account_id>/…`` with a bearer token.
+
+    One per process and event loop: each costs an SSL context. *timeout* is in
+    seconds and holds for one attempt, *budget* in seconds for all attempts of one
+    reading. Raises SettingsError for an address, account or token that cannot be
+    right, before anything is sent.
+    """
+
+    def __init__(
+        self, base_url: str, account_id: str, token: SecretStr, *, timeout: float, budget: float = 30.0
+    ) -> None:
+        self._auth = BearerToken(token)
+        self._root = f"{_checked_base(base_url)}/accounts/{_checked_account(account_id)}"
+        self._budget = budget
+        self._quiet_until = 0.0
+        self._http = httpx.AsyncClient(
+            auth=self._auth,
+            timeout=timeout,
+            headers={"User-Agent": f"phasegate/{metadata.version('phasegate')}"},
+            limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
+            trust_env=not _is_loopback(httpx.URL(base_url).host),
+        )
+
+    def __repr__(self) -> str:
+        return f"CloudflareClient({self._root!r})"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def read(self, path: str, *, params: Params | None = None) -> Any:
+        """
+        GET, repeated while the platform is away; the envelope's ``result``.
+
+        Raises TargetAway with the last answer once the budget is spent, SettingsError
+        for a refused token, Rejected for any other refusal.
+        """
+        return await self._patiently(lambda: self._send("GET", path, params=params))
+
+    async def ask(self, path: str, question: Mapping[str, Any]) -> Any:
+        """POST a question that changes nothing; repeated and answered as in `read`."""
+        return await self._patiently(lambda: self._send("POST", path, json=question))
+
+    async def erase(self, path: str, *, params: Params | None = None) -> Any:
+        """DELETE, repeated as in `read`: asking twice leaves the same state."""
+        return await self._patiently(lambda: self._send("DELETE", path, params=params))
+
+    async def write(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        json: Mapping[str, Any] | None = None,
+        parts: Parts | None = None,
+    ) -> Any:
+        """
+        Send a change exactly once; the envelope's ``result``.
+
+        Raises NotActed when it certainly had no effect and may be sent again,
+        Ambiguous when only a reading can tell, SettingsError, Rejected.
+        """
+        return await self._send(method, path, params=params, json=json, files=parts)
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
+        end = time.monotonic() + self._budget
+        pauses = backoff()
+        while True:
+            try:
+                return await attempt()
+            except (NotActed, Ambiguous) as failure:
+                wait = next(pauses) if failure.after is None else failure.after
+                if time.monotonic() + wait >= end:
+                    raise TargetAway(f"{failure}; given up after {self._budget:g} s of trying") from None
+            await asyncio.sleep(wait)
+
+    async def _send(self, method: str, path: str, **content: Any) -> Any:
+        asked = f"{method} {path}"
+        self._stay_quiet(asked)
+        try:
+            response = await self._http.request(method, f"{self._root}/{path}", **content)
+            return result_of(response, asked=asked)
+        except NotActed as failure:
+            self._quiet_until = time.monotonic() + (failure.after or 0.0)
+            raise NotActed(self._auth.hide(str(failure)), after=failure.after) from None
+        except _UNSENT as failure:
+            raise NotActed(f"{asked}: no connection ({_name(failure)})") from None
+        except (httpx.TransportError, httpx.DecodingError) as failure:
+            raise Ambiguous(f"{asked}: the answer was lost ({_name(failure)})") from None
+        except (TargetAway, SettingsError) as failure:
+            raise self._hidden(failure) from None
+
+    def _hidden(self, failure: PhasegateError) -> PhasegateError:
+        failure.args = (self._auth.hide(str(failure)),)
+        if isinstance(failure, Rejected):
+            failure.words = self._auth.hide(failure.words)
+        return failure
+
+    def _stay_quiet(self, asked: str) -> None:
+        # Calls made against a rate limit prolong it for every user of the token.
+        left = self._quiet_until - time.monotonic()
+        if left > 0:
+            raise NotActed(f"{asked}: not sent, the rate limit holds for {left:.0f} s more", after=left)
+
+
+def script_path(worker: str, *rest: str) -> str:
+    """The path of a Worker's script or of a part of it, below the account."""
+    return "/".join(("workers/scripts", quote(worker, safe=""), *rest))
+
+
+def backoff() -> "Pauses":
+    """Seconds to wait before each further attempt: doubling, bounded, with jitter."""
+    return Pauses()
+
+
+class Pauses:
+    """An endless run of growing pauses; a quarter of each is random, so that drivers do not march in step."""
+
+    def __init__(self) -> None:
+        self._next = FIRST_PAUSE
+
+    def __iter__(self) -> "Pauses":
+        return self
+
+    def __next__(self) -> float:
+        pause, self._next = self._next, min(self._next * 2, LONGEST_PAUSE)
+        return pause * random.uniform(0.75, 1.0)
+
+
+def _checked_base(base_url: str) -> str:
+    url = httpx.URL(base_url)
+    safe = url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.host))
+    if not safe or not url.host or url.userinfo or url.query:
+        raise SettingsError(
+            f"the API address {url.copy_with(userinfo=b'')!s} cannot be used; allowed is an https address, "
+            "or http on this machine, without a user and without a query"
+        )
+    return base_url.rstrip("/")
+
+
+def _checked_account(account_id: str) -> str:
+    if not _ACCOUNT.fullmatch(account_id):
+        raise SettingsError(
+            f"{account_id!r} is not an account id; allowed are letters, digits, '-' and '_', "
+            "as in the address of the dashboard"
+        )
+    return account_id
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _name(failure: Exception) -> str:
+    return f"{type(failure).__name__} {failure}".strip()

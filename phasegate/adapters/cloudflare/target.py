@@ -1,0 +1,224 @@
+"""Versions and traffic of Workers, over Cloudflare's API."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from phasegate.adapters.cloudflare import uploads
+from phasegate.adapters.cloudflare.client import CloudflareClient, script_path
+from phasegate.adapters.cloudflare.envelope import NotActed, Rejected
+from phasegate.adapters.cloudflare.wire import (
+    MESSAGE,
+    Deployments,
+    UploadedVersion,
+    UploadedVersions,
+    parse,
+)
+from phasegate.adapters.cloudflare.writing import Patience, bring_about
+from phasegate.domain.bundle import Bundle
+from phasegate.domain.errors import BundleError, CannotRestore, Drift, Refused, SettingsError, Unconfirmed
+from phasegate.domain.plan import Environment
+from phasegate.domain.versions import LiveSplit, Split, Version
+
+# A version that was just created may not be readable everywhere yet.
+_TOO_FRESH = 100146
+
+
+class CloudflareTarget:
+    """
+    Implements ``Target``.
+
+    *front_door* is the address of a Worker with ``{worker}`` for its name, such as
+    ``https://{worker}.example.workers.dev``. Nothing is ever forced: ``?force=true``
+    would overrule Cloudflare's refusal to bring back a version with other secrets.
+    """
+
+    def __init__(
+        self, client: CloudflareClient, *, front_door: str, patience: Patience | None = None
+    ) -> None:
+        if "{worker}" not in front_door:
+            raise SettingsError(f"the front door {front_door!r} must hold {{worker}} where the name goes")
+        self._client = client
+        self._front_door = front_door.rstrip("/")
+        self._patience = patience or Patience()
+
+    def front_door(self, worker: str) -> str:
+        """The address at which users reach the Worker, without a trailing slash."""
+        return self._front_door.replace("{worker}", worker)
+
+    async def live(self, worker: str) -> LiveSplit | None:
+        """The newest deployment, which is the one in force; None when the Worker does not exist."""
+        path = script_path(worker, "deployments")
+        try:
+            result = await self._client.read(path)
+        except Rejected as refusal:
+            if refusal.missing_worker:
+                return None
+            raise
+        return parse(Deployments, result, asked=f"GET {path}").live()
+
+    async def versions(self, worker: str) -> tuple[Version, ...]:
+        """The deployable versions, newest first; none when the Worker does not exist."""
+        return tuple(item.version() for item in await self._uploaded(worker))
+
+    async def set_split(self, worker: str, split: Split, *, message: str, was: str) -> LiveSplit:
+        """
+        ``POST …/deployments``, then read it back; see ``Target.set_split``.
+
+        Versions are listed by id, so that their order is the same in every deployment
+        of a release. A version at 0 % belongs to the split: only then do override
+        headers reach it.
+        """
+
+        async def read() -> LiveSplit | None:
+            return _still_free(await self.live(worker), worker=worker, split=split, was=was)
+
+        return await bring_about(
+            read,
+            lambda: self._deploy(worker, split, message=message),
+            patience=self._patience,
+            what=f"the split of {worker}",
+        )
+
+    async def upload(self, worker: str, bundle: Bundle, *, environment: Environment, release: str) -> Version:
+        """``POST …/versions``; found again by the mark in its message, see ``Target.upload``."""
+        mark = uploads.mark(bundle, release)
+
+        async def read() -> Version | None:
+            return await self._find(worker, mark)
+
+        return await bring_about(
+            read,
+            lambda: self._upload(
+                "POST", script_path(worker, "versions"), bundle, environment=environment, mark=mark
+            ),
+            patience=self._patience,
+            what=f"the upload to {worker}",
+        )
+
+    async def create(self, worker: str, bundle: Bundle, *, environment: Environment, release: str) -> Version:
+        """
+        ``PUT …/scripts/<name>`` for a Worker that does not exist yet.
+
+        Raises Refused when it exists and was not made by this release and bundle:
+        a PUT would replace what it serves at once.
+        """
+        mark = uploads.mark(bundle, release)
+        tries: list[str] = []
+
+        async def read() -> Version | None:
+            return await self._created(worker, mark, tries=tries)
+
+        async def send() -> None:
+            await self._put(worker, bundle, environment=environment, mark=mark, tries=tries)
+
+        what = f"the creation of {worker}"
+        return await bring_about(read, send, patience=self._patience, what=what)
+
+    async def delete(self, worker: str) -> None:
+        """Delete a Worker with all its versions; one that does not exist is no error."""
+        try:
+            await self._client.erase(script_path(worker), params={"force": "true"})
+        except Rejected as refusal:
+            if not refusal.missing_worker:
+                raise
+
+    async def _deploy(self, worker: str, split: Split, *, message: str) -> None:
+        body = {
+            "strategy": "percentage",
+            "versions": _listed(split),
+            "annotations": {MESSAGE: uploads.cut(message)},
+        }
+        path = script_path(worker, "deployments")
+        await _refusable(
+            lambda: self._client.write("POST", path, json=body),
+            lambda refusal: CannotRestore(f"{worker}: Cloudflare refuses this split: {refusal.words}"),
+        )
+
+    async def _upload(
+        self, method: str, path: str, bundle: Bundle, *, environment: Environment, mark: str
+    ) -> None:
+        parts = uploads.upload_parts(bundle, environment=environment, mark=mark)
+        await _refusable(
+            lambda: self._client.write(method, path, params={"bindings_inherit": "strict"}, parts=parts),
+            lambda refusal: BundleError(
+                uploads.without_secrets(
+                    f"Cloudflare refuses the bundle ({method} {path}): {refusal.words}",
+                    bundle,
+                    environment=environment,
+                )
+            ),
+        )
+
+    async def _put(
+        self, worker: str, bundle: Bundle, *, environment: Environment, mark: str, tries: list[str]
+    ) -> None:
+        if tries and await self.live(worker) is not None:
+            raise Unconfirmed(f"{worker} exists now, but nothing shows that this release created it")
+        tries.append("sent")
+        await self._upload("PUT", script_path(worker), bundle, environment=environment, mark=mark)
+        tries.append("accepted")
+
+    async def _created(self, worker: str, mark: str, *, tries: list[str]) -> Version | None:
+        if (live := await self.live(worker)) is None:
+            return None
+        version = await self._find(worker, mark)
+        if version is None and "accepted" in tries:
+            return Version(id=live.split.shares[0].version)
+        if version is None and not tries:
+            raise Refused(
+                f"the Worker {worker!r} exists already and was not created by this release; "
+                "upload the bundle as a version of it instead"
+            )
+        return version
+
+    async def _find(self, worker: str, mark: str) -> Version | None:
+        for item in await self._uploaded(worker):
+            if uploads.carries(item.message, mark):
+                return item.version()
+        return None
+
+    async def _uploaded(self, worker: str) -> tuple[UploadedVersion, ...]:
+        path = script_path(worker, "versions")
+        try:
+            result = await self._client.read(path, params={"deployable": "true"})
+        except Rejected as refusal:
+            if refusal.missing_worker:
+                return ()
+            raise
+        return parse(UploadedVersions, result, asked=f"GET {path}").items
+
+
+async def _refusable(send: Callable[[], Awaitable[Any]], error: Callable[[Rejected], Exception]) -> None:
+    try:
+        await send()
+    except Rejected as refusal:
+        if _TOO_FRESH in refusal.codes:
+            raise NotActed(str(refusal)) from None
+        raise error(refusal) from None
+
+
+def _still_free(live: LiveSplit | None, *, worker: str, split: Split, was: str) -> LiveSplit | None:
+    if live is None:
+        raise Drift(f"the Worker {worker!r} does not exist any more; somebody deleted it")
+    if _listed(live.split) == _listed(split):
+        return live
+    if live.id != was and not live.split.same_traffic(split):
+        raise Drift(
+            f"{worker}: deployment {live.id} ({_words(live.split)}) is live instead of {was}; "
+            f"somebody else deployed{f': {live.message}' if live.message else ''}"
+        )
+    return None
+
+
+def _listed(split: Split) -> list[dict[str, Any]]:
+    shares = sorted(split.shares, key=lambda share: share.version)
+    return [{"version_id": s.version, "percentage": _number(s.weight)} for s in shares]
+
+
+def _number(weight: float) -> float:
+    weight = round(weight, 3)
+    return int(weight) if weight == int(weight) else weight
+
+
+def _words(split: Split) -> str:
+    return ", ".join(f"{share.version[:8]} at {share.weight:g} %" for share in split.shares)
