@@ -1,4 +1,4 @@
-"""The demo is the production plan in two minutes: only durations, load and the answer to thin traffic differ."""
+"""The demo is the production plan in two minutes: only durations, load and thin traffic differ."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,9 +1,12 @@
 """Faults of plan files: every one at once, each with file, line, field, value and what is allowed."""
 
+import re
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from phasegate.adapters.plan_yaml import load_plan
 from phasegate.domain.errors import PlanError
@@ -179,3 +182,53 @@ def test_only_a_plain_subset_of_yaml_is_read(tmp_path, line, says):
     said = faults(tmp_path, f"extends: production\n{line}\n")
 
     assert any(says in fault for fault in said), said
+
+
+PIECES = (
+    "phases",
+    "extends",
+    "production",
+    "name",
+    "canary",
+    "weight",
+    "10",
+    ": ",
+    "- ",
+    "\n",
+    "  ",
+    "{",
+    "}",
+)
+MORE = (
+    "[",
+    "]",
+    "null",
+    '"',
+    "&a ",
+    "*a",
+    "!!str ",
+    "2h",
+    "0.1%",
+    "success",
+    "metric",
+    "latency",
+    "\t",
+    "#",
+    ",",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES + MORE), max_size=40).map("".join) | st.text(max_size=60))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_text_whatever_ends_in_a_traceback(tmp_path, text):
+    """
+    A file is a plan or a fault with its file and line; there is nothing in between.
+    """
+    path = tmp_path / "x.yaml"
+    path.write_bytes(text.encode(errors="surrogatepass"))
+
+    try:
+        load_plan(path, search=(SHIPPED,))
+    except PlanError as error:
+        for line in str(error).splitlines():
+            assert re.match(rf"({re.escape(str(path))}|.*production\.yaml):\d+: ", line), line

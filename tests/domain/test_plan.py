@@ -92,7 +92,7 @@ def test_a_safe_plan_is_accepted():
 
 def test_a_phase_that_is_not_there_is_a_key_error():
     """
-    A typing error in a caller is not an empty iteration.
+    A typing error is not an empty answer.
     """
     with pytest.raises(KeyError, match="kanary"):
         RolloutPlan.model_validate(a_plan()).phase("kanary")
@@ -123,11 +123,6 @@ def test_a_phase_that_is_not_there_is_a_key_error():
             [a_phase("canary", 10, soak={"duration": "7m", "warmup": "5m"}), a_phase("full", 100)],
             "phases.0.soak.duration: 7m with a warmup of 5m; allowed: at least 8m, "
             "three intervals after the warmup",
-        ),
-        (
-            [a_phase("canary", 10, rollback=[]), a_phase("full", 100)],
-            "phases.0.rollback: 0 automatic thresholds that can act within the soak at 10 % of production; "
-            "allowed: at least 1",
         ),
         (
             [a_phase("canary", 10, rollback=[{"metric": "reported", "text": "smoke"}]), a_phase("full", 100)],
