@@ -3,7 +3,7 @@
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -55,3 +55,19 @@ def run_sql(request: pytest.FixtureRequest, ledger_url: str) -> Callable[[str], 
         return False
 
     return on_postgres if "://" in ledger_url else on_sqlite
+
+
+@asynccontextmanager
+async def _ledger_of(url: str) -> AsyncIterator[SqlLedger]:
+    found = SqlLedger(url)
+    await found.ready()
+    try:
+        yield found
+    finally:
+        await found.close()
+
+
+@pytest.fixture
+def ledger_of() -> Callable[[str], AbstractAsyncContextManager[SqlLedger]]:
+    """Opens the ledger at a URL for the length of a block."""
+    return _ledger_of
