@@ -9,7 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from phasegate.domain.checklist import Result
 from phasegate.domain.criteria import Level
 from phasegate.domain.decision import Decision
+from phasegate.domain.happening import Happening
 from phasegate.domain.plan import Environment
+from phasegate.domain.questions import Answered as Answered
+from phasegate.domain.questions import AnswerRefused as AnswerRefused
+from phasegate.domain.questions import Asked as Asked
+from phasegate.domain.questions import Choice as Choice
+from phasegate.domain.questions import Expired as Expired
+from phasegate.domain.questions import Withdrawn as Withdrawn
 from phasegate.domain.verdict import Reason, Verdict
 from phasegate.domain.versions import LiveSplit, Split, Version
 
@@ -20,14 +27,6 @@ class Outcome(StrEnum):
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled-back"
     REFUSED = "refused"
-
-
-class Choice(StrEnum):
-    """What a person answers at a gate."""
-
-    APPROVE = "approve"
-    REJECT = "reject"
-    EXTEND = "extend"
 
 
 class Candidate(BaseModel):
@@ -41,11 +40,7 @@ class Candidate(BaseModel):
     tag: str = ""
 
 
-class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Opened(_Event):
+class Opened(Happening):
     """A release begins; plan and known-good version are fixed here and never inferred later."""
 
     kind: Literal["opened"] = "opened"
@@ -60,21 +55,21 @@ class Opened(_Event):
     ci: str = ""
 
 
-class Driven(_Event):
+class Driven(Happening):
     """A run of the orchestrator drives the release from now on."""
 
     kind: Literal["driven"] = "driven"
     run: str
 
 
-class PhaseBegan(_Event):
+class PhaseBegan(Happening):
     """A phase begins."""
 
     kind: Literal["phase-began"] = "phase-began"
     phase: str
 
 
-class Uploaded(_Event):
+class Uploaded(Happening):
     """The candidate exists as a version in one environment."""
 
     kind: Literal["uploaded"] = "uploaded"
@@ -82,7 +77,7 @@ class Uploaded(_Event):
     version: Version
 
 
-class Intended(_Event):
+class Intended(Happening):
     """A split is about to be written; without a later ``acted`` or ``dropped`` its effect is unknown."""
 
     kind: Literal["intended"] = "intended"
@@ -94,7 +89,7 @@ class Intended(_Event):
     fence: int
 
 
-class Acted(_Event):
+class Acted(Happening):
     """The intended split was read back from the platform."""
 
     kind: Literal["acted"] = "acted"
@@ -103,7 +98,7 @@ class Acted(_Event):
     live: LiveSplit
 
 
-class Dropped(_Event):
+class Dropped(Happening):
     """The intended split was not written, or did not take effect."""
 
     kind: Literal["dropped"] = "dropped"
@@ -111,7 +106,7 @@ class Dropped(_Event):
     why: str
 
 
-class ShareSeen(_Event):
+class ShareSeen(Happening):
     """How the observed share follows the configured one."""
 
     kind: Literal["share-seen"] = "share-seen"
@@ -121,7 +116,7 @@ class ShareSeen(_Event):
     followed: bool
 
 
-class Checked(_Event):
+class Checked(Happening):
     """Results of a phase's machine checks."""
 
     kind: Literal["checked"] = "checked"
@@ -129,7 +124,7 @@ class Checked(_Event):
     results: tuple[Result, ...]
 
 
-class Loaded(_Event):
+class Loaded(Happening):
     """A load test ran against staging; ``report`` is its summary."""
 
     kind: Literal["loaded"] = "loaded"
@@ -137,7 +132,7 @@ class Loaded(_Event):
     report: dict[str, Any]
 
 
-class Soaking(_Event):
+class Soaking(Happening):
     """A phase watches until the given time."""
 
     kind: Literal["soaking"] = "soaking"
@@ -146,7 +141,7 @@ class Soaking(_Event):
     until: datetime
 
 
-class Extended(_Event):
+class Extended(Happening):
     """A soak is prolonged, because the evidence does not decide or a person asked for it."""
 
     kind: Literal["extended"] = "extended"
@@ -155,7 +150,7 @@ class Extended(_Event):
     because: str
 
 
-class Judged(_Event):
+class Judged(Happening):
     """A verdict that is new: the first of a phase, a change of finding, or the one at the end of a soak."""
 
     kind: Literal["judged"] = "judged"
@@ -163,7 +158,7 @@ class Judged(_Event):
     final: bool
 
 
-class Decided(_Event):
+class Decided(Happening):
     """What follows from the verdict at the end of a soak."""
 
     kind: Literal["decided"] = "decided"
@@ -171,58 +166,7 @@ class Decided(_Event):
     decision: Decision
 
 
-class Asked(_Event):
-    """A question is put to named roles; ``digest`` is of the evidence shown with it."""
-
-    kind: Literal["asked"] = "asked"
-    key: str
-    phase: str
-    gate: str
-    hold: bool
-    roles: tuple[str, ...]
-    digest: str
-    evidence: str
-    expires_at: datetime
-
-
-class Answered(_Event):
-    """One person's answer, in one role, to exactly the question that was asked."""
-
-    kind: Literal["answered"] = "answered"
-    key: str
-    choice: Choice
-    approver: str
-    role: str
-    reason: str
-    digest: str
-
-
-class AnswerRefused(_Event):
-    """An answer that does not count, and why."""
-
-    kind: Literal["answer-refused"] = "answer-refused"
-    key: str
-    approver: str
-    role: str
-    why: str
-
-
-class Expired(_Event):
-    """Nobody answered in time; that means reject."""
-
-    kind: Literal["expired"] = "expired"
-    key: str
-
-
-class Withdrawn(_Event):
-    """The question fell because the release is taken back."""
-
-    kind: Literal["withdrawn"] = "withdrawn"
-    key: str
-    because: str
-
-
-class Breached(_Event):
+class Breached(Happening):
     """A rollback threshold was exceeded."""
 
     kind: Literal["breached"] = "breached"
@@ -230,7 +174,7 @@ class Breached(_Event):
     because: tuple[Reason, ...] = Field(min_length=1)
 
 
-class AbortAsked(_Event):
+class AbortAsked(Happening):
     """Somebody or something other than a threshold wants the release taken back."""
 
     kind: Literal["abort-asked"] = "abort-asked"
@@ -238,21 +182,21 @@ class AbortAsked(_Event):
     reason: str
 
 
-class PhaseEnded(_Event):
+class PhaseEnded(Happening):
     """A phase is over and was passed."""
 
     kind: Literal["phase-ended"] = "phase-ended"
     phase: str
 
 
-class KnownGood(_Event):
+class KnownGood(Happening):
     """The version that a rollback would restore from now on."""
 
     kind: Literal["known-good"] = "known-good"
     version: Version
 
 
-class Drifted(_Event):
+class Drifted(Happening):
     """The live split is not the one that the ledger knows."""
 
     kind: Literal["drifted"] = "drifted"
@@ -260,7 +204,7 @@ class Drifted(_Event):
     found: LiveSplit
 
 
-class Verified(_Event):
+class Verified(Happening):
     """After a rollback: health and version through the front door."""
 
     kind: Literal["verified"] = "verified"
@@ -269,7 +213,7 @@ class Verified(_Event):
     detail: str
 
 
-class Recovered(_Event):
+class Recovered(Happening):
     """After a rollback: whether the criteria hold again on the known-good version."""
 
     kind: Literal["recovered"] = "recovered"
@@ -277,7 +221,7 @@ class Recovered(_Event):
     detail: str
 
 
-class Notice(_Event):
+class Notice(Happening):
     """A message in the outbox; it is delivered to each channel until that succeeds."""
 
     kind: Literal["notice"] = "notice"
@@ -288,7 +232,7 @@ class Notice(_Event):
     text: str
 
 
-class Delivered(_Event):
+class Delivered(Happening):
     """A delivery attempt of a notice to one channel."""
 
     kind: Literal["delivered"] = "delivered"
@@ -298,14 +242,14 @@ class Delivered(_Event):
     detail: str = ""
 
 
-class Noted(_Event):
+class Noted(Happening):
     """Something worth keeping that changes nothing."""
 
     kind: Literal["noted"] = "noted"
     text: str
 
 
-class Ended(_Event):
+class Ended(Happening):
     """The release is over."""
 
     kind: Literal["ended"] = "ended"
