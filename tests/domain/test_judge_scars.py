@@ -127,3 +127,15 @@ def test_rows_that_name_no_version_are_nobodys_evidence():
     judge.add(a_minute(0, served("", 50_000)))
 
     assert reasons(judge.verdict(after(3)), "error-rate")[0].total == 0
+
+
+def test_more_errors_than_requests_are_requests_too():
+    """
+    Sampled counts that were scaled up can contradict each other; the worse reading is taken.
+    """
+    judge = a_judge()
+    judge.add(a_minute(0, served(CANARY, 100, 130)))
+
+    reason = fired(judge.verdict(after(3)))[0]
+
+    assert (reason.bad, reason.total, reason.value) == (130, 130, "100 %")

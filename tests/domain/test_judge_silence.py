@@ -170,3 +170,26 @@ def test_a_new_phase_starts_its_own_silence():
     judge.enter("partial", after(60))
 
     assert not reasons(judge.verdict(after(62)), "telemetry")
+
+
+def test_silence_holds_even_when_every_criterion_was_proved():
+    """
+    Proof of an hour ago does not promote a canary that nobody reaches now.
+    """
+    only = [{"metric": "error-rate", "below": "0.1%"}]
+    judge = a_judge(a_plan(phases=[a_phase("canary", 10, success=only), a_phase("full", 100)]))
+    judge.add(a_minute(0, served(CANARY, 50_000)))
+
+    assert judge.verdict(after(3)).finding is Finding.HEALTHY
+    assert judge.verdict(after(30)).finding is Finding.INCONCLUSIVE
+
+
+def test_an_alert_of_before_the_silence_is_no_longer_told():
+    """
+    After fifteen minutes without data a rate is not known, so it does not page as if it were.
+    """
+    judge = a_judge()
+    judge.add(a_minute(0, served(CANARY, 100, 2)))
+
+    assert len(judge.verdict(after(4)).alerts) == 2
+    assert [alert.key for alert in judge.verdict(after(30)).alerts] == ["silence"]

@@ -45,7 +45,7 @@ def firing(lines: tuple[Line, ...], *, windows: Windows | None, health: Checked)
 def no_critical(alerts: tuple[Alert, ...], *, known: bool, window: Window | None) -> Reason:
     """The success criterion that no critical alert fires; what is not *known* does not pass."""
     critical = [alert for alert in alerts if alert.level == Level.CRITICAL]
-    clear = "no critical alert fires" if known else "no interval has been judged in which an alert could fire"
+    clear = "no critical alert fires" if known else "nothing has been heard in which an alert could fire"
     bad, total = window.canary(ERRORS) if window else (0, 0)
     return Reason(
         criterion="critical-alerts",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import inf, lgamma, log, log1p, pi
 
-_HALVINGS = 60
+_HALVINGS = 44
 _MOST = 10**13
 
 

@@ -48,7 +48,7 @@ def _text(measured: Measure, counts: Pair, *, proof: Proof, alpha: float) -> str
         f"canary {measured.told(*counts)}, {limit}: {proof.standing}; the true rate is between "
         f"{words.percent(proof.lower)} and {words.percent(proof.upper)}"
     )
-    if proof.standing is Standing.PROVEN:
+    if proof.standing is not Standing.UNPROVEN:
         return told
     return f"{told}; {_needed(measured, counts, alpha=alpha)}"
 
