@@ -7,18 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from phasegate.domain.checklist import Result
-from phasegate.domain.criteria import Level
 from phasegate.domain.decision import Decision
 from phasegate.domain.happening import Happening
+from phasegate.domain.outbox import Delivered, Notice
 from phasegate.domain.plan import Environment
-from phasegate.domain.questions import Answered as Answered
-from phasegate.domain.questions import AnswerRefused as AnswerRefused
-from phasegate.domain.questions import Asked as Asked
-from phasegate.domain.questions import Choice as Choice
-from phasegate.domain.questions import Expired as Expired
-from phasegate.domain.questions import Withdrawn as Withdrawn
+from phasegate.domain.questions import Answered, AnswerRefused, Asked, Choice, Expired, Withdrawn
 from phasegate.domain.verdict import Reason, Verdict
 from phasegate.domain.versions import LiveSplit, Split, Version
+
+__all__ = ["AnswerRefused", "Answered", "Asked", "Choice", "Delivered", "Expired", "Notice", "Withdrawn"]
 
 
 class Outcome(StrEnum):
@@ -219,27 +216,6 @@ class Recovered(Happening):
     kind: Literal["recovered"] = "recovered"
     recovered: bool
     detail: str
-
-
-class Notice(Happening):
-    """A message in the outbox; it is delivered to each channel until that succeeds."""
-
-    kind: Literal["notice"] = "notice"
-    id: str
-    level: Level
-    channels: tuple[str, ...]
-    subject: str
-    text: str
-
-
-class Delivered(Happening):
-    """A delivery attempt of a notice to one channel."""
-
-    kind: Literal["delivered"] = "delivered"
-    notice: str
-    channel: str
-    ok: bool
-    detail: str = ""
 
 
 class Noted(Happening):
