@@ -47,7 +47,11 @@ def plan_names(search: tuple[Path, ...]) -> tuple[str, ...]:
 
 def _plan_error(faults: list[Line]) -> PlanError:
     ordered = sorted(faults, key=lambda fault: (fault[0].file, fault[0].line))
-    return PlanError("\n".join(dict.fromkeys(f"{place}: {says}" for place, says in ordered)))
+    return PlanError("\n".join(dict.fromkeys(f"{place}: {_one_line(says)}" for place, says in ordered)))
+
+
+def _one_line(says: str) -> str:
+    return says if says.isprintable() else repr(says)[1:-1]
 
 
 def _named(tree: Mapping, path: Path) -> Mapping:

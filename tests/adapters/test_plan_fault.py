@@ -172,6 +172,7 @@ def test_a_billion_laughs_are_not_laughed(tmp_path):
         ("<<: {owner: Me}", "the merge key << is not allowed; allowed: an alias, or `extends`"),
         ("? [a]\n: b", "a list or mapping as a key; allowed: text"),
         ("owner: Me\nowner: You", "owner: given twice, first on line 2; allowed: once"),
+        ('"a\\nb": 1', r"a\nb: unknown key"),
         ("owner: off", 'off means true or false to some readers; allowed: true, false or "off"'),
     ],
 )
