@@ -100,7 +100,14 @@ def sums(result: QueryResult, keys: Keys) -> Sums:
 
 def _values(aggregate: Aggregate, keys: Keys) -> Keys:
     found = {group.key: group.value for group in aggregate.groups or ()}
-    return tuple("" if found.get(key) is None else str(found[key]) for key in keys)
+    return tuple(_text(found.get(key)) for key in keys)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    # JSON has one kind of number: a status may come as 500 or as 500.0.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _filter(key: str, operation: str, value: str | int) -> dict[str, Any]:
