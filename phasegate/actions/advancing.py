@@ -7,7 +7,7 @@ returns a step. Killed at any point and called again, it goes on where it was.
 
 from datetime import datetime
 
-from phasegate.actions.collecting import collect, collect_staging, probe_candidate
+from phasegate.actions.collecting import collect, collect_staging, probe_candidate, probe_staging
 from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.actions.sharing import note_share
@@ -51,6 +51,7 @@ async def look(outside: Outside, state: ReleaseState, judging: Judging) -> Verdi
             soak = state.soaks.get(state.phase)
             if soak:
                 await collect_staging(outside, state, since=soak.since)
+                await probe_staging(outside, state)
         else:
             await collect(outside, state)
             await probe_candidate(outside, state)

@@ -76,6 +76,15 @@ async def probe_candidate(outside: Outside, state: ReleaseState) -> Probe | None
     return probe
 
 
+async def probe_staging(outside: Outside, state: ReleaseState) -> Probe | None:
+    """Ask the staging Worker for its health, and store the answer unless another version gave it."""
+    probe = await probe_service(outside, state, environment=Environment.STAGING)
+    if probe.served_by not in ("", state.uploaded[Environment.STAGING].tag):
+        return None
+    await outside.journal.ledger.add_probe(state.release, probe)
+    return probe
+
+
 async def probe_service(outside: Outside, state: ReleaseState, *, environment: Environment) -> Probe:
     """Ask whoever answers at the front door of one environment; nothing is stored."""
     worker = state.service if environment is Environment.PRODUCTION else staging_name(state.service)

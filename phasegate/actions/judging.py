@@ -67,8 +67,8 @@ class Judging:
         ]
         happened: list[tuple[datetime, int, str | Minute | Probe]] = [(at, 0, name) for at, name in entries]
         happened += [(minute.start, 1, minute) for minute in minutes]
-        if environment is Environment.PRODUCTION:
-            happened += [(probe.at, 2, probe) for probe in probes]
+        door = outside.target.front_door(worker)
+        happened += [(probe.at, 2, probe) for probe in probes if probe.url.startswith(f"{door}/")]
         for at, _, what in sorted(happened, key=lambda item: item[:2]):
             _feed(bench, what, at)
 

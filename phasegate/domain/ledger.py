@@ -202,10 +202,15 @@ def _answered(state: ReleaseState, row: Any) -> dict[str, Any]:
         return {}
     if row.event.choice is not e.Choice.APPROVE:
         return {"question": None, "answers": ()}
-    if {answer.role for answer in answers} < set(question.roles):
+    if not set(question.roles) <= {answer.role for answer in answers}:
         return {"answers": answers, "responses": state.responses + 1}
     passed = "holds_passed" if question.hold else "gates_passed"
     return {"question": None, "answers": (), passed: (*getattr(state, passed), question.phase)}
+
+
+def _closed(state: ReleaseState, row: Any) -> dict[str, Any]:
+    stands = state.question is not None and state.question.key == row.event.key
+    return {"question": None, "answers": ()} if stands else {}
 
 
 def _notice(state: ReleaseState, row: Any) -> dict[str, Any]:
@@ -242,8 +247,8 @@ _FOLD: dict[str, Any] = {
     "decided": lambda s, r: {
         "accepted": {**s.accepted, r.event.phase: r.event.decision.accepted_low_traffic}
     },
-    "expired": lambda s, r: {"question": None, "answers": ()},
-    "withdrawn": lambda s, r: {"question": None, "answers": ()},
+    "expired": _closed,
+    "withdrawn": _closed,
     "breached": lambda s, r: {"breach": r.event.because, "breached_at": r.at},
     "abort-asked": lambda s, r: {"abort": r.event, "breached_at": s.breached_at or r.at},
     "phase-ended": lambda s, r: {"ended_phases": (*s.ended_phases, r.event.phase)},

@@ -267,3 +267,23 @@ def test_swapped_rows_are_found():
     assert first_break(rows) == "row 5 is missing: the next one is numbered 6"
     renumbered = [row.model_copy(update={"seq": seq}) for seq, row in enumerate(rows, start=1)]
     assert "row 5 does not follow row 4" in first_break(renumbered)
+
+
+def test_an_approval_in_a_role_nobody_asked_opens_nothing():
+    """
+    The roles that were asked must all be among the answers, whatever else was said.
+    """
+    state = at(opened(), asked(), answered("janitor"))
+
+    assert state.gates_passed == ()
+    assert state.question is not None
+
+
+def test_an_old_question_that_expires_leaves_the_standing_one():
+    """
+    A late note about the first question must not close the second.
+    """
+    state = at(opened(), asked("q1"), asked("q2"), e.Expired(key="q1"))
+
+    assert state.question is not None
+    assert state.question.key == "q2"
