@@ -27,6 +27,8 @@ __all__ = ["LoadPlan", "LoadReport", "LoadSample", "Request", "run_load"]
 
 SAMPLE_SECONDS = 1.0
 LONGEST_SLEEP = 0.2
+SETUP_TRIES = 5
+SETUP_PAUSE = 0.1
 JSON_TYPE = {"Content-Type": "application/json"}
 
 Progress = Callable[[LoadSample], None]
@@ -100,14 +102,25 @@ class _Generator:
 
     async def _prepare(self) -> None:
         for shot in self._setup:
-            where = f"setup: {shot.request.method} {shot.url}"
-            try:
-                async with self._request(shot) as response:
-                    text = await response.text(errors="replace")
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise LoadTargetAway(f"{where} got no answer: {type(error).__name__}: {error}") from error
-            if _is_failure(shot.request, response.status):
-                raise LoadTargetAway(f"{where} answered {response.status}: {text[:200]}")
+            why = ""
+            # Tried again, because traffic must be able to start beside a version that fails now and then.
+            for attempt in range(SETUP_TRIES):
+                await asyncio.sleep(SETUP_PAUSE * attempt)
+                if not (why := await self._refusal(shot)):
+                    break
+            else:
+                raise LoadTargetAway(f"setup: {shot.request.method} {shot.url} {why}")
+
+    async def _refusal(self, shot: _Shot) -> str:
+        """Send it; why it failed, or ""."""
+        try:
+            async with self._request(shot) as response:
+                text = await response.text(errors="replace")
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return f"got no answer: {type(error).__name__}: {error}"
+        return (
+            f"answered {response.status}: {text[:200]}" if _is_failure(shot.request, response.status) else ""
+        )
 
     async def _send_all(self, begin: float) -> int:
         try:

@@ -276,6 +276,22 @@ async def test_setup_comes_first_and_its_failure_is_said():
     assert calls[:2] == ["/rows/0", "/rows/1"]
 
 
+async def test_a_setup_request_that_fails_once_is_sent_again():
+    """
+    Traffic must be able to start beside a canary that fails now and then.
+    """
+    calls = []
+
+    async def shaky(request):
+        calls.append(request.path)
+        return web.Response(status=500 if len(calls) == 1 else 200)
+
+    async with a_server(shaky) as url:
+        await run_load(url, a_plan(setup=(Request(method="POST", path="/row"),), seconds=0.1))
+
+    assert calls[:2] == ["/row", "/row"]
+
+
 class Accounts:
     """A service with sessions of a given life; remembers which tokens were used."""
 
