@@ -31,11 +31,12 @@ class WebhookChannel:
     """
     Implements ``Channel`` with one JSON POST per notice.
 
-    The body is ``{channel, level, subject, text, key}``. Slack's addresses get
-    ``{"text": …}``; a channel whose name starts with ``pagerduty`` gets an Events
-    API v2 ``trigger`` with the key as ``dedup_key`` and the routing key from the
-    address's query (``…/v2/enqueue?routing_key=…``). The address is a secret, as
-    whoever has it can post: it appears in no message.
+    The body is ``{channel, level, subject, text, key}``. Slack's addresses, and
+    channels whose name starts with ``slack``, get ``{"text": …}``. A channel whose
+    name starts with ``pagerduty`` gets an Events API v2 ``trigger`` with the key as
+    ``dedup_key`` and the routing key from the address's query
+    (``…/v2/enqueue?routing_key=…``). The address is a secret, as whoever has it can
+    post: it appears in no message.
     """
 
     def __init__(self, name: str, url: SecretStr | str, client: httpx.AsyncClient) -> None:
@@ -85,7 +86,7 @@ class WebhookChannel:
     def _body(self, notice: Notice, key: str) -> dict[str, Any]:
         if self._routing_key:
             return self._pagerduty(notice, key)
-        if self._url.host in SLACK_HOSTS:
+        if self._name.startswith("slack") or self._url.host in SLACK_HOSTS:
             return {"text": f"*{_slack(notice.subject)}*\n{_slack(notice.text)}"}
         return {
             "channel": self._name,
