@@ -43,45 +43,48 @@ async def _keep(name: str, once: bool) -> None:
         await watcher.run(stop)
 
 
+PORT = click.IntRange(0, 65535)
+
+
 @click.command()
-@click.option(
-    "--api-port", type=click.IntRange(0, 65535), default=0, help="Port of the API; 0 takes a free one."
-)
-@click.option(
-    "--front-port",
-    type=click.IntRange(0, 65535),
-    default=0,
-    help="Port of the front door; 0 takes a free one.",
-)
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False),
-    default=None,
-    help="Directory to keep versions and databases in.",
-)
-@click.option(
-    "--telemetry-lag", type=click.FloatRange(0, 3600), default=0.0, help="Seconds until an event is visible."
-)
+@click.option("--api-port", type=PORT, default=0, help="Port of the API; 0 takes a free one.")
+@click.option("--front-port", type=PORT, default=0, help="Port of the front door; 0 takes a free one.")
+@click.option("--state", type=click.Path(file_okay=False), default=None, help="Directory to keep everything in.")
+@click.option("--telemetry-lag", default="0s", show_default=True, help="Age at which an event is visible.")
 @click.option("--sampling", type=click.IntRange(1, 1000), default=1, help="Keep every N-th event.")
+@click.option("--rate-limit/--no-rate-limit", default=True, help="Cloudflare's 1,200 calls in five minutes.")
+@click.option("--die-with-parent", is_flag=True, help="End when standard input closes.")
 @reports_errors
-def edge(api_port: int, front_port: int, state: str | None, telemetry_lag: float, sampling: int) -> None:
+def edge(
+    api_port: int,
+    front_port: int,
+    state: str | None,
+    telemetry_lag: str,
+    sampling: int,
+    rate_limit: bool,
+    die_with_parent: bool,
+) -> None:
     """
     Run a local Cloudflare and print its addresses, account and token as one line of JSON.
 
     Any Cloudflare client can be pointed at it. Ends on SIGTERM or Ctrl-C and leaves no process.
     """
-    from datetime import timedelta
+    from dataclasses import replace
     from pathlib import Path
 
-    from phasegate.edge.config import EdgeConfig
+    from phasegate.domain.errors import FixTheInput
+    from phasegate.domain.quantities import parse_duration
+    from phasegate.edge.config import ConfigError, EdgeConfig
     from phasegate.edge.server import run
 
-    run(
-        EdgeConfig(
+    try:
+        config = EdgeConfig(
             api_port=api_port,
             front_port=front_port,
-            state=Path(state) if state else None,
-            telemetry_lag=timedelta(seconds=telemetry_lag),
-            sampling=sampling,
+            directory=Path(state) if state else None,
+            telemetry_lag=parse_duration(telemetry_lag),
+            sampling=float(sampling),
         )
-    )
+    except (ConfigError, ValueError) as error:
+        raise FixTheInput(str(error)) from None
+    run(config if rate_limit else replace(config, rate_limit=None), die_with_parent=die_with_parent)

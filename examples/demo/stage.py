@@ -89,7 +89,7 @@ def _start_prefect(processes: Processes, port: int) -> None:
 
 
 def _start_edge(processes: Processes, home: Path) -> dict[str, object]:
-    processes.start("edge", "-m", "phasegate.cli", "edge", "--state", str(home / "edge"))
+    processes.start("edge", "-m", "phasegate.cli", "edge", "--no-rate-limit", "--state", str(home / "edge"))
     log = processes.logs / "edge.log"
     processes.wait_until("edge", lambda: "api_url" in log.read_text(), limit=30)
     line = next(line for line in log.read_text().splitlines() if "api_url" in line)

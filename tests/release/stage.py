@@ -1,0 +1,144 @@
+"""A whole world without Prefect: real edge, real bundles, real SQLite ledger, real requests."""
+
+import asyncio
+import importlib.util
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+from pydantic import SecretStr
+
+from phasegate.actions.outside import Outside
+from phasegate.adapters.localhost import LocalhostTransport
+from phasegate.domain.events import Candidate
+from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.plan import Environment, RolloutPlan
+from phasegate.edge.config import EdgeConfig
+from phasegate.edge.server import Edge
+from phasegate.settings import Settings
+from phasegate.wiring import outside, read_bundle, read_plan
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SERVICE = "spring-rate-api"
+
+
+def sample_module(name: str) -> ModuleType:
+    """A module of the sample service, whose directory's name is no Python name."""
+    place = ROOT / "examples" / "spring-rate-api" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"sample_{name}", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass
+class Stage:
+    """An edge with version 0.1.11 at 100 %, and hands that act on it."""
+
+    edge: Edge
+    settings: Settings
+    hands: Outside
+    bundles: dict[str, Path]
+    asked: int = 0
+    failed: int = 0
+    served_by: dict[str, int] = field(default_factory=dict)
+
+    def plan(self, **changes: object) -> RolloutPlan:
+        """The demo's plan, with fields replaced."""
+        return read_plan(self.settings, "demo").model_copy(update=changes)
+
+    async def weights(self) -> dict[str, float]:
+        """Tag -> weight, read from the edge."""
+        live = await self.hands.target.live(SERVICE)
+        assert live is not None
+        tags = {version.id: version.tag for version in await self.hands.target.versions(SERVICE)}
+        return {tags[share.version]: share.weight for share in live.split.shares}
+
+    def candidate(self, version: str) -> Candidate:
+        """A bundle as candidate."""
+        bundle = read_bundle(self.settings, str(self.bundles[version]))
+        return Candidate(bundle=str(self.bundles[version]), digest=bundle.digest, tag=bundle.tag)
+
+    async def state(self, release: str) -> ReleaseState:
+        """Where the release is."""
+        return await self.hands.journal.state(release)
+
+    async def traffic(self, *, seconds: float, rate: float, path: str = "/health") -> None:
+        """A bounded stream of requests through the front door, counted by version."""
+        async with httpx.AsyncClient(
+            transport=LocalhostTransport(limits=httpx.Limits(max_connections=50)), timeout=10
+        ) as client:
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            for n in range(int(seconds * rate)):
+                await asyncio.sleep(max(0.0, began + n / rate - loop.time()))
+                await self._request(client, path)
+
+    async def _request(self, client: httpx.AsyncClient, path: str) -> None:
+        self.asked += 1
+        try:
+            answer = await client.get(self.edge.front_url(SERVICE) + path)
+        except httpx.HTTPError:
+            self.failed += 1
+            return
+        self.failed += answer.status_code >= 500
+        version = answer.headers.get("x-version", "?")
+        self.served_by[version] = self.served_by.get(version, 0) + 1
+
+
+@asynccontextmanager
+async def stage(home: Path, *versions: str, role: str = "test") -> AsyncIterator[Stage]:
+    """Edge, databases, bundles of 0.1.11 and *versions*, and 0.1.11 serving; everything ends with the block."""
+    async with Edge(EdgeConfig(rate_limit=None)) as edge:
+        settings = settings_for(edge, home)
+        bundles = await _bundles(edge, home, ("0.1.11", *versions))
+        async with outside(settings, role=role) as hands:
+            bundle = read_bundle(settings, str(bundles["0.1.11"]))
+            await hands.target.create(SERVICE, bundle, environment=Environment.PRODUCTION, release="first")
+            yield Stage(edge=edge, settings=settings, hands=hands, bundles=bundles)
+
+
+def settings_for(edge: Edge, home: Path, **changes: object) -> Settings:
+    """Settings that point at *edge*, with a Prefect that nobody answers for."""
+    fields: dict[str, object] = {
+        "ledger": str(home / "ledger.db"),
+        "project": ROOT,
+        "api_url": edge.api_url,
+        "account_id": edge.account_id,
+        "token": SecretStr(edge.token),
+        "front_door": edge.front_url("{worker}"),
+        "prefect_api_url": "http://127.0.0.1:9/api",
+        "api_timeout": 5.0,
+    }
+    return Settings.model_validate({**fields, **changes})
+
+
+async def _bundles(edge: Edge, home: Path, versions: tuple[str, ...]) -> dict[str, Path]:
+    build = sample_module("build")
+    ids = [await _database(edge, f"{SERVICE}-{name}") for name in ("production", "staging")]
+    for database in ids:
+        await asyncio.to_thread(build.apply_migrations, edge.api_url, edge.account_id, edge.token, database)
+    return {
+        version: build.build(version, home / "bundles", database_id=ids[0], staging_database_id=ids[1])
+        for version in versions
+    }
+
+
+async def _database(edge: Edge, name: str) -> str:
+    async with httpx.AsyncClient(timeout=30) as client:
+        answer = await client.post(
+            f"{edge.api_url}/accounts/{edge.account_id}/d1/database",
+            json={"name": name},
+            headers={"Authorization": f"Bearer {edge.token}"},
+        )
+    answer.raise_for_status()
+    return str(answer.json()["result"]["uuid"])
+
+
+SECOND = timedelta(seconds=1)
