@@ -1,56 +1,15 @@
 """The load generator against real servers on loopback."""
 
 import asyncio
-import json
-import signal
-import socket
-import subprocess
-import sys
 import time
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 from aiohttp import web
+from load_server import HELLO, a_free_port, a_plan, a_server, hello
 
-from phasegate.adapters.load import LoadPlan, Request, run_load
-from phasegate.adapters.load_plan import LoadPlanError, LoadTargetAway, SessionPlan, plan_from_file, read_mix
-
-HELLO = Request(method="GET", path="/hello")
-TRAFFIC = Path(__file__).resolve().parents[2] / "examples" / "spring-rate-api" / "traffic.json"
-SESSION = SessionPlan(path="/sessions", refresh_path="/refresh")
-
-
-def a_plan(*mix, rate=50.0, seconds=1.0, threshold_ms=60_000, **more):
-    """A short plan; its generous threshold keeps a busy test machine from making it inconclusive."""
-    duration = None if seconds is None else timedelta(seconds=seconds)
-    threshold = timedelta(milliseconds=threshold_ms)
-    return LoadPlan(rate=rate, duration=duration, mix=mix or (HELLO,), threshold=threshold, **more)
-
-
-@asynccontextmanager
-async def a_server(handler):
-    """Serve every path by one handler; yields the base URL."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
-async def hello(request):
-    return web.Response(text="hello", headers={"X-Version": "v1"})
-
-
-def a_free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from phasegate.adapters.load import Request, run_load
+from phasegate.adapters.load_plan import LoadPlanError, LoadTargetAway
 
 
 async def test_every_planned_request_is_sent_and_counted():
@@ -292,193 +251,9 @@ async def test_a_setup_request_that_fails_once_is_sent_again():
     assert calls[:2] == ["/row", "/row"]
 
 
-class Accounts:
-    """A service with sessions of a given life; remembers which tokens were used."""
-
-    def __init__(self, life):
-        self.life = life
-        self.opened = 0
-        self.refreshed = 0
-        self.valid = ""
-        self.used = []
-
-    async def handle(self, request):
-        if request.path in ("/sessions", "/refresh"):
-            self.opened += request.path == "/sessions"
-            self.refreshed += request.path == "/refresh"
-            return self._session()
-        given = request.headers.get("Authorization")
-        self.used.append(given)
-        return web.Response(status=200 if given == self.valid else 401)
-
-    def _session(self):
-        token = f"t{self.opened}.{self.refreshed}"
-        self.valid = f"Bearer {token}"
-        expires = datetime.now(UTC) + timedelta(seconds=self.life)
-        return web.json_response({"token": token, "refreshToken": "r", "expiresAt": expires.isoformat()})
-
-
-MINE = Request(method="GET", path="/mine", needs_session=True)
-
-
-async def test_a_token_is_renewed_before_it_expires():
-    """
-    A stream that outlives its token must not see a single 401.
-    """
-    accounts = Accounts(life=2.0)
-
-    async with a_server(accounts.handle) as url:
-        report = await run_load(url, a_plan(MINE, HELLO, rate=20, seconds=2.5, session=SESSION))
-
-    assert accounts.opened == 1
-    assert accounts.refreshed >= 1
-    assert set(accounts.used) >= {None, "Bearer t1.0", "Bearer t1.1"}
-    assert {part.failed for part in report.endpoints if part.name == "GET /mine"} <= {0, 1}
-
-
-async def test_a_refused_token_is_renewed_at_once():
-    """
-    A service that forgot its sessions is asked for a new one, and the stream goes on.
-    """
-    accounts = Accounts(life=3600.0)
-
-    async with a_server(accounts.handle) as url:
-        asyncio.get_running_loop().call_later(0.3, setattr, accounts, "valid", "nothing")
-        report = await run_load(url, a_plan(MINE, rate=20, seconds=2, session=SESSION))
-
-    assert accounts.refreshed >= 1
-    assert accounts.used[-1] == accounts.valid
-    assert 0 < report.statuses["401"] < 30
-
-
-async def test_no_session_is_an_error_that_says_where():
-    """
-    Without a session nothing can be measured, which is not the same as failing.
-    """
-    plan = a_plan(MINE, session=SESSION)
-
-    with pytest.raises(
-        LoadTargetAway, match=r"no session from POST http://127.0.0.1:\d+/sessions in 5 tries"
-    ):
-        await run_load(f"http://127.0.0.1:{a_free_port()}", plan)
-
-
-@pytest.mark.parametrize(
-    ("change", "rule"),
-    [
-        ({"rate": 0.0}, "rate is above 0"),
-        ({"rate": float("nan")}, "rate is above 0"),
-        ({"seconds": 0}, "duration is at most"),
-        ({"max_in_flight": 0}, "max_in_flight is from 1"),
-        ({"timeout": timedelta(0)}, "timeout is at most"),
-        ({"mix": ()}, "mix: requests"),
-        ({"mix": (MINE,)}, "needs a session"),
-    ],
-)
-def test_an_impossible_plan_is_refused(change, rule):
-    """
-    Before anything is sent, with the rule in the message.
-    """
-    duration = timedelta(seconds=change.pop("seconds", 1))
-
-    with pytest.raises(LoadPlanError, match=rule):
-        LoadPlan(**{"rate": 1.0, "duration": duration, "mix": (HELLO,)} | change)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("{", "is not JSON"),
-        ('{"requests": []}', "requests: "),
-        ('{"requests": [{"method": "GET", "path": "hello"}]}', r"requests\.0\.path: "),
-        ('{"requests": [{"method": "BREW", "path": "/"}]}', r"requests\.0\.method: "),
-        ('{"requests": [{"method": "GET", "path": "/", "wieght": 1}]}', r"requests\.0\.wieght: "),
-        ('{"requests": [{"method": "GET", "path": "/", "weight": 0}]}', "weight above 0"),
-    ],
-)
-def test_a_wrong_mix_file_is_refused(tmp_path, text, reason):
-    """
-    The message names the file and the field.
-    """
-    file = tmp_path / "mix.json"
-    file.write_text(text)
-
-    with pytest.raises(LoadPlanError, match=rf"mix\.json: .*{reason}"):
-        read_mix(file)
-
-
-def test_the_sample_service_has_a_mix():
-    """
-    The file in the examples is one the generator reads.
-    """
-    plan = plan_from_file(
-        TRAFFIC, rate=100, duration=timedelta(minutes=5), threshold=timedelta(milliseconds=500), headers={}
-    )
-
-    assert len({request.endpoint for request in plan.mix}) == 10
-    assert plan.starts == 30_000
-
-
 async def test_an_address_that_is_none_is_refused():
     """
     A typo must not become a failed release.
     """
     with pytest.raises(LoadPlanError, match="not an http"):
         await run_load("localhost:8000", a_plan())
-
-
-async def test_the_program_ends_on_sigterm_and_prints_its_report(tmp_path):
-    """
-    The demo runs it as a process beside the release and reads its progress from a file.
-    """
-    mix, progress = tmp_path / "mix.json", tmp_path / "progress.jsonl"
-    mix.write_text('{"requests": [{"method": "GET", "path": "/hello"}]}')
-
-    async with a_server(hello) as url:
-        command = [sys.executable, "-m", "phasegate.adapters.load", "--url", url, "--rate", "50"]
-        files = ["--mix", str(mix), "--progress-file", str(progress)]
-        process = await asyncio.create_subprocess_exec(*command, *files, stdout=subprocess.PIPE)
-        try:
-            await until(lambda: progress.exists() and progress.read_text().count("\n") >= 2)
-            process.send_signal(signal.SIGTERM)
-            out, _ = await asyncio.wait_for(process.communicate(), 10)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-
-    report = json.loads(out)
-    samples = [json.loads(line) for line in progress.read_text().splitlines()]
-    assert process.returncode == 0
-    assert report["failed"] == 0
-    assert report["sent"] >= samples[-1]["sent"] > samples[0]["sent"] > 0
-    assert set(samples[0]["versions"]) == {"v1"}
-
-
-async def until(condition, limit=20.0):
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        await asyncio.sleep(0.05)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "reason"),
-    [
-        (["--url", "nowhere", "--rate", "1"], 2, "not an http"),
-        (["--url", "http://127.0.0.1:9", "--rate", "-1"], 2, "rate is above 0"),
-        (["--url", "http://127.0.0.1:9", "--rate", "1", "--header", "x"], 2, "--header takes"),
-        (["--url", "http://127.0.0.1:9", "--rate", "1"], 3, "no session from"),
-    ],
-)
-def test_the_program_says_what_is_wrong(arguments, code, reason):
-    """
-    Bad input and a service that is away have exit codes of their own.
-    """
-    command = [sys.executable, "-m", "phasegate.adapters.load", "--mix", str(TRAFFIC), *arguments]
-
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-    assert done.returncode == code
-    assert reason in done.stderr
-    assert "Traceback" not in done.stderr
