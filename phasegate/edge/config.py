@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from phasegate.edge.auth import ALL_PERMISSIONS, Permission, RateLimit
+from phasegate.edge.routing import SplitMode
 
 _ACCOUNT = re.compile(r"[0-9a-f]{32}")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -44,7 +45,7 @@ class EdgeConfig:
     graphql_lag: timedelta | None = None
     sampling: float = 1.0
     rate_limit: RateLimit | None = field(default_factory=RateLimit)
-    split_mode: str = "smooth"
+    split_mode: SplitMode = SplitMode.SMOOTH
     max_live: int = 12
     drain_limit: timedelta = timedelta(seconds=30)
 

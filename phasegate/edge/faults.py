@@ -8,7 +8,7 @@ A rule is an object with these fields; what is not given does not restrict:
               ``timeout_before`` does not act, holds the answer for *seconds*, then drops the connection
               ``timeout_after``  acts, holds the answer for *seconds*, then drops the connection
               ``rate_limit``     answers 429 with ``retry-after: <seconds>`` and does not act
-              ``lag``            a new split takes effect *seconds* later (*match* names the deployment's path)
+              ``lag``            a new split takes effect *seconds* later (*match*: the path it was posted to)
               ``telemetry_down`` answers *status* (503) to telemetry and GraphQL calls
 ``match``     ``{"method": "POST", "path": "<regular expression, searched>"}``
 ``seconds``   0 with a ``timeout_*`` is a connection reset at once

@@ -150,30 +150,14 @@ class State:
         row = self._rows.execute(sql, (version_id,)).fetchone()
         return (row[0], row[1]) if row else (0, 0)
 
-    def add_deployment(
-        self,
-        script: str,
-        versions: tuple[tuple[str, float], ...],
-        *,
-        annotations: Mapping[str, str],
-        source: str = "api",
-    ) -> DeploymentRecord:
-        """Store who takes what share from now on."""
-        record = DeploymentRecord(str(uuid.uuid4()), script, versions, now(), source, dict(annotations))
-        row = (
-            record.id,
-            script,
-            record.created_on,
-            json.dumps(versions),
-            source,
-            json.dumps(record.annotations),
-        )
+    def add_deployment(self, record: DeploymentRecord) -> None:
+        """Store a deployment as the current one."""
+        row = (record.id, record.script, record.created_on, json.dumps(record.versions), record.source)
         self._rows.execute(
             "INSERT INTO deployments (id, script, created_on, versions, source, annotations) "
             "VALUES (?, ?, ?, ?, ?, ?)",
-            row,
+            (*row, json.dumps(record.annotations)),
         )
-        return record
 
     def deployments(self, script: str, *, limit: int = 1000) -> tuple[DeploymentRecord, ...]:
         """The deployments of *script*, newest first."""
