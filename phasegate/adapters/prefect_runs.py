@@ -16,6 +16,7 @@ from phasegate.ports import RunStatus
 ATTEMPTS = 5
 PAUSE = 0.3
 TAG = "phasegate"
+_LOST = "no usable answer"
 
 
 class PrefectRuns:
@@ -59,7 +60,7 @@ class PrefectRuns:
         False when it is not suspended, and when it waits for a person's input: that
         one is answered, not woken.
         """
-        reason = "no usable answer"
+        reason = _LOST
         with _only_away():
             for _ in range(ATTEMPTS):
                 record = await self._run(run)
@@ -149,23 +150,24 @@ class PrefectRuns:
 
         Raises Refused when the form does not take it or nobody waits any more, RunsAway.
         """
-        reason = "no usable answer"
         for _ in range(ATTEMPTS):
             record = await self._run(run)
             if record is None or run_status(record) is not RunStatus.SUSPENDED:
                 stands = record["state_name"] if record else "unknown"
                 raise Refused(f"run {run} does not wait for an answer (it is {stands})")
+            if keyset(record) is None:
+                raise Refused(f"run {run} waits for a time, not for an answer")
             try:
                 accepted, reason = await self._resume(run, run_input)
             except Ambiguous:
-                accepted = await self._stored(run, keyset(record), run_input)
+                accepted, reason = await self._stored(run, keyset(record), run_input), _LOST
             if accepted:
                 return
             # The state is visible shortly before the form is: only this refusal passes by itself.
-            if reason and "schema not found" not in reason:
+            if reason != _LOST and "schema not found" not in reason:
                 raise Refused(f"run {run} did not take the answer: {in_words(reason)}")
             await asyncio.sleep(PAUSE)
-        raise RunsAway(f"Prefect did not take the answer to run {run} in {ATTEMPTS} attempts: {reason}")
+        raise RunsAway(f"Prefect did not take the answer to run {run} in {ATTEMPTS} attempts")
 
     async def cancel(self, run: str) -> None:
         """

@@ -1,5 +1,6 @@
 """The orchestrator over HTTP, against a real Prefect server with credentials and CSRF."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -284,6 +285,18 @@ async def test_taking_up_twice_starts_one_run(prefect, runs):
     assert {"phasegate", release} <= set(prefect.run(first)["tags"])
 
 
+async def test_two_keepers_take_up_one_run(prefect, runs):
+    """
+    They count the same dead runs, so they name the same key, and Prefect keeps one.
+    """
+    release, other = a_release(), the_runs(prefect.server.api_url)
+
+    first, second = await asyncio.gather(runs.take_up(release), other.take_up(release))
+
+    await other.aclose()
+    assert first == second
+
+
 async def test_each_new_death_is_taken_up_again(prefect, runs):
     """
     An idempotency key lives for ever in Prefect; the second death needs another one.
@@ -404,6 +417,50 @@ async def test_a_lost_answer_is_read_before_the_resume_is_sent_again():
     assert [path for _, path in server.calls if path.endswith("/resume")] == [f"/api/flow_runs/{run}/resume"]
 
 
+@pytest.mark.parametrize(("stored", "refused"), [("ada", False), ("grace", True)])
+async def test_a_lost_answer_counts_only_when_it_is_the_stored_one(stored, refused):
+    """
+    The connection broke after somebody's answer was taken: was it this one?
+    """
+    run, states = str(uuid.uuid4()), ["PAUSED"]
+    keys = {"run_input_keyset": {"response": "gate-response", "schema": "gate-schema"}}
+
+    def reply(method: str, path: str, _body: bytes) -> Reply | None:
+        if path.endswith("/resume"):
+            states.append("SCHEDULED")
+            return None
+        if path.endswith("/input/gate-response"):
+            return Reply(200, {"approver": stored})
+        name = "Suspended" if states[-1] == "PAUSED" else "Resuming"
+        state = {"state_details": keys}
+        return Reply(200, {"id": run, "state_type": states[-1], "state_name": name, "state": state})
+
+    async with serve(reply) as server:
+        runs = the_runs(f"{server.url}/api")
+
+        if refused:
+            with pytest.raises(Refused, match="does not wait for an answer"):
+                await runs.answer(run, {"approver": "ada"})
+        else:
+            await runs.answer(run, {"approver": "ada"})
+
+        await runs.aclose()
+    assert sum(path.endswith("/resume") for _, path in server.calls) == 1
+
+
+async def test_a_soak_is_not_answered(prefect, runs):
+    """
+    A run that waits for a time would be woken too early by an answer that nobody reads.
+    """
+    run = await a_run(runs)
+    prefect.suspend(run)
+
+    with pytest.raises(Refused, match="waits for a time"):
+        await runs.answer(run, {"decision": "approve"})
+
+    assert await runs.status(run) is RunStatus.SUSPENDED
+
+
 async def test_a_locked_database_is_tried_again():
     """
     A SQLite server answers 503 under load; reading again is harmless.
@@ -442,6 +499,7 @@ async def real(release: str = ""):
 """
 
 
+@pytest.mark.e2e
 async def test_a_real_suspended_flow_is_answered(prefect, tmp_path):
     """
     The form that Prefect's own client stores is the one that an answer goes through.
