@@ -11,10 +11,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import phasegate
 from phasegate.edge.runtime_modules import StartupFailed
 
-PACKAGE_ROOT = str(Path(phasegate.__file__).parent.parent)
+PACKAGE_ROOT = str(Path(__file__).parents[2])
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 GRACE = 6.0
 LINES_KEPT = 100

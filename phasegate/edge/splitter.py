@@ -116,7 +116,7 @@ class Splitter:
         self._routes.setdefault(worker, Route()).lag = seconds
 
     def split(self, worker: str) -> tuple[tuple[str, float], ...]:
-        """The split that counts now, which a lag keeps behind what was set last; empty for unknown Workers."""
+        """The split that counts now, which a lag keeps behind what was set last; empty for no Worker."""
         route = self._routes.get(worker)
         return route.shares(_now()) if route else ()
 

@@ -40,6 +40,7 @@ class ClientConnection(asyncio.Protocol):
         self._queue: deque[Exchange] = deque()
         self._receiving: Exchange | None = None
         self._in_head = False
+        self._head_since = 0.0
         self._target = b""
         self._headers: list[Header] = []
         self._head_bytes = 0
@@ -96,7 +97,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Parser callback."""
-        self._in_head = True
+        self._in_head, self._head_since = True, self._heard
         self._target, self._headers, self._head_bytes = b"", [], 0
 
     def on_url(self, url: bytes) -> None:
@@ -234,7 +235,8 @@ class ClientConnection(asyncio.Protocol):
                 self._close()
         elif self._active is not None:
             self._active.tick(now, heard=self._heard)
-        elif now - self._heard > idle:
+        elif now - (self._head_since if self._in_head else self._heard) > idle:
+            # A head that trickles in is silence, too.
             self._close()
 
     def end(self) -> None:

@@ -2,26 +2,22 @@
 
 import asyncio
 import time
-from http import HTTPStatus
 
-from phasegate.edge.model import Invocation
 from phasegate.edge.runtime import NotServing
+from phasegate.edge.splitter_body import RequestBody
 from phasegate.edge.splitter_head import (
     NO_BODY,
     AnswerHead,
     BadRequest,
     RequestHead,
     client_head,
+    own_answer,
     upstream_head,
 )
-from phasegate.edge.splitter_ports import Client, Front, Target
+from phasegate.edge.splitter_ports import CANCELED, FAILURES, Client, Front, Target
 from phasegate.edge.splitter_upstream import UpstreamConnection
 
-BUFFERED = 64 * 1024
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
-CANCELED = 499
-# What Cloudflare tells a client of a Worker that threw, and of one that took too much.
-FAILURES = {"exception": (500, "error code: 1101"), "exceededResources": (504, "error code: 1102")}
 
 
 class Exchange:
@@ -38,7 +34,6 @@ class Exchange:
         self.head = head
         self.refusal = refusal
         self.keep_alive = head is not None and head.keep_alive and refusal is None
-        self.request_complete = refusal is not None
         self.answered = False
         self.over = False
         self.moved = 0.0
@@ -47,9 +42,7 @@ class Exchange:
         self._target: Target | None = None
         self._upstream: UpstreamConnection | None = None
         self._opening: asyncio.Task[None] | None = None
-        self._held: list[bytes] = []
-        self._held_bytes = 0
-        self._body_sent = False
+        self._body = RequestBody(head if refusal is None else None)
         self._retried = False
         self._paused = False
         self._chunk_out = False
@@ -64,7 +57,12 @@ class Exchange:
         """Whether no more of the body can be taken for now."""
         if self.over:
             return False
-        return self._held_bytes > BUFFERED or (self._upstream is not None and self._upstream.full)
+        return self._body.overfull or (self._upstream is not None and self._upstream.full)
+
+    @property
+    def request_complete(self) -> bool:
+        """Whether all of the request has arrived."""
+        return self._body.complete
 
     def begin(self) -> None:
         """Its turn has come: choose a version and ask it."""
@@ -115,11 +113,7 @@ class Exchange:
         self._upstream = connection
         connection.asking = self
         connection.transport.write(upstream_head(head, client_ip=self._client.ip.encode(), ray=self._ray))
-        held, self._held, self._held_bytes = self._held, [], 0
-        for piece in held:
-            self._send(piece)
-        if self.request_complete:
-            self._send_end()
+        self._body.attach(connection)
         if self._client.full:
             self.client_full()
         self._client.flow()
@@ -128,34 +122,14 @@ class Exchange:
         """A piece of the request's body has arrived."""
         if self.over:
             return
-        if self._upstream is None:
-            self._held.append(data)
-            self._held_bytes += len(data)
+        self._body.add(data)
+        self.moved = asyncio.get_running_loop().time()
+        if self.congested:
             self._client.flow()
-        else:
-            self._send(data)
 
     def body_end(self) -> None:
         """The request is complete."""
-        self.request_complete = True
-        if self._upstream is not None and not self.over:
-            self._send_end()
-
-    def _send(self, data: bytes) -> None:
-        assert self._upstream is not None
-        assert self.head is not None
-        self._body_sent = True
-        self.moved = asyncio.get_running_loop().time()
-        framed = b"%x\r\n%b\r\n" % (len(data), data) if self.head.chunked else data
-        self._upstream.transport.write(framed)
-        if self._upstream.full:
-            self._client.flow()
-
-    def _send_end(self) -> None:
-        assert self.head is not None
-        if self.head.chunked and self._upstream is not None:
-            self._body_sent = True
-            self._upstream.transport.write(b"0\r\n\r\n")
+        self._body.end()
 
     def answer_head(self, head: AnswerHead) -> None:
         """The version has begun to answer."""
@@ -209,6 +183,7 @@ class Exchange:
     def upstream_lost(self, error: Exception | None) -> None:
         """The version's end of the connection is gone before the answer was complete."""
         connection, self._upstream = self._upstream, None
+        self._body.detach()
         if self.answered:
             self._finish("exception", broken=True)
         elif connection is not None and self._unread(connection, error) and self._take_retry():
@@ -223,7 +198,7 @@ class Exchange:
         return unread and (connection.reused or self.head.method in IDEMPOTENT)
 
     def _take_retry(self) -> bool:
-        if self._retried or self._body_sent:
+        if self._retried or self._body.sent:
             return False
         self._retried = True
         return True
@@ -291,17 +266,12 @@ class Exchange:
 
     def _answer_here(self, status: int, message: str) -> None:
         self.answered, self._status = True, status
-        body = message.encode() + b"\n"
-        kind = b"application/json" if message.startswith("{") else b"text/plain; charset=utf-8"
-        headers = ((b"content-type", kind), (b"content-length", b"%d" % len(body)))
-        connection = None if self.keep_alive and self.head and not self.head.http_10 else b"close"
-        self.keep_alive = connection is None
-        answer = AnswerHead(status, HTTPStatus(status).phrase.encode(), headers)
-        sent = client_head(
-            answer, ray=self._ray or self._front.next_ray(), chunked=False, connection=connection
-        )
-        bodyless = self.head is not None and self.head.method == b"HEAD"
-        self._client.write(sent if bodyless else sent + body)
+        stays_open = self.keep_alive and self.head is not None and not self.head.http_10
+        self.keep_alive = stays_open
+        ray = self._ray or self._front.next_ray()
+        sent = own_answer(status, message, ray=ray, stays_open=stays_open)
+        head_only = self.head is not None and self.head.method == b"HEAD"
+        self._client.write(sent[0] if head_only else b"".join(sent))
 
     def _drop_upstream(self) -> None:
         if self._opening is not None and self._opening is not asyncio.current_task():
@@ -314,22 +284,14 @@ class Exchange:
         if self.over:
             return
         self.over = True
-        self._held.clear()
+        self._body.drop()
         target, head = self._target, self.head
         if target is not None and head is not None:
             self._front.leave(target.version_id)
             if target.logged:
-                self._front.note(self._invocation(target, head, outcome))
+                wall = (asyncio.get_running_loop().time() - self._began) * 1000
+                done = target.invocation(
+                    head, at=self._at, status=self._status, outcome=outcome, wall_ms=wall
+                )
+                self._front.note(done)
         self._client.finished(self, broken=broken)
-
-    def _invocation(self, target: Target, head: RequestHead, outcome: str) -> Invocation:
-        return Invocation(
-            at=self._at,
-            script=target.script,
-            version_id=target.version_id,
-            method=head.method.decode(),
-            path=head.path,
-            status=self._status,
-            outcome=outcome,
-            wall_ms=(asyncio.get_running_loop().time() - self._began) * 1000,
-        )

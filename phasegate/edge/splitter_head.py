@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 Header = tuple[bytes, bytes]
 
@@ -169,3 +170,12 @@ def client_head(answer: AnswerHead, *, ray: bytes, chunked: bool, connection: by
         parts += (b"connection: ", connection, b"\r\n")
     parts += (b"cf-ray: ", ray, b"\r\n\r\n")
     return b"".join(parts)
+
+
+def own_answer(status: int, message: str, *, ray: bytes, stays_open: bool) -> tuple[bytes, bytes]:
+    """Head and body of an answer by the splitter itself; a *message* that begins with a brace is JSON."""
+    body = message.encode() + b"\n"
+    kind = b"application/json" if message.startswith("{") else b"text/plain; charset=utf-8"
+    headers = ((b"content-type", kind), (b"content-length", b"%d" % len(body)))
+    answer = AnswerHead(status, HTTPStatus(status).phrase.encode(), headers)
+    return client_head(answer, ray=ray, chunked=False, connection=None if stays_open else b"close"), body

@@ -8,6 +8,10 @@ from phasegate.edge.model import Invocation
 from phasegate.edge.splitter_head import BadRequest, RequestHead
 from phasegate.edge.splitter_upstream import UpstreamPool
 
+CANCELED = 499
+# What Cloudflare tells a client of a Worker that threw, and of one that took too much.
+FAILURES = {"exception": (500, "error code: 1101"), "exceededResources": (504, "error code: 1102")}
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -31,6 +35,14 @@ class Target:
     script: str
     version_id: str
     logged: bool = True
+
+    def invocation(
+        self, head: RequestHead, *, at: float, status: int, outcome: str, wall_ms: float
+    ) -> Invocation:
+        """What is recorded of the request."""
+        return Invocation(
+            at, self.script, self.version_id, head.method.decode(), head.path, status, outcome, wall_ms
+        )
 
 
 class Front(Protocol):
@@ -62,8 +74,11 @@ class Over(Protocol):
     """What is left of an exchange that is over."""
 
     keep_alive: bool
-    request_complete: bool
     refusal: BadRequest | None
+
+    @property
+    def request_complete(self) -> bool:
+        """Whether all of the request has arrived."""
 
 
 class Client(Protocol):
