@@ -1,6 +1,6 @@
 """What phasegate needs from the outside world. Adapters implement these; nothing else is assumed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -120,10 +120,10 @@ class Runs(Protocol):
     async def status(self, run: str) -> RunStatus:
         """How the run stands."""
 
-    async def wake(self, run: str) -> bool:
-        """Resume a suspended run; False when it was not suspended."""
+    async def wake(self, run: str, *, answer: Mapping[str, str] | None = None) -> bool:
+        """Resume a run that waits; one that waits for input needs an *answer*. False if it was not."""
 
-    async def take_up(self, release: str) -> str:
+    async def take_up(self, release: str, *, service: str, reason: str, requested_by: str) -> str:
         """Start a run that goes on with *release*; returns its id. Repeated calls start one."""
 
     async def roll_back(self, release: str, *, reason: str) -> str:

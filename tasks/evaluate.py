@@ -1,7 +1,5 @@
 """Judge what was observed and say what comes next."""
 
-from phasegate.report.evidence import verdict_markdown
-
 from phasegate.actions.advancing import end_phase, extend, judge_phase, waiting
 from phasegate.actions.gates import ask
 from phasegate.actions.judging import Judging
@@ -10,6 +8,7 @@ from phasegate.domain.decision import Action, Decision
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Gate, Phase
 from phasegate.domain.steps import Next, Step
+from phasegate.report.evidence import verdict_markdown
 from phasegate.wiring import shared
 from tasks.record import show_verdict
 from tasks.step import step

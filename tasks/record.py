@@ -3,7 +3,6 @@
 import asyncio
 from datetime import timedelta
 
-from phasegate.report.evidence import checklist_markdown, progress_markdown, verdict_markdown
 from prefect import get_run_logger
 
 from phasegate.actions.opening import bundle_candidate, find_candidate
@@ -15,6 +14,7 @@ from phasegate.domain.criteria import Level
 from phasegate.domain.errors import FixTheInput, Refused, RunsAway
 from phasegate.domain.events import Candidate, Driven, Event, Outcome, PhaseBegan
 from phasegate.domain.ledger import ReleaseState
+from phasegate.report.evidence import checklist_markdown, progress_markdown, verdict_markdown
 from phasegate.settings import Settings
 from phasegate.wiring import read_bundle, read_plan, shared
 from tasks.step import step
@@ -131,8 +131,10 @@ async def finish(release: str, *, outcome: Outcome, summary: str, level: str) ->
 async def show_progress(outside: Outside, state: ReleaseState) -> None:
     """Publish progress and checklist; a picture that cannot be shown stops nothing."""
     await _publish(outside, state, "progress", progress_markdown(state, outside.clock.now()))
-    if state.checks:
-        await _publish(outside, state, "checklist", checklist_markdown(state))
+    for name, results in state.checks.items():
+        phase = state.plan.phase(name)
+        items = (*state.plan.preflight, *phase.checklist)
+        await _publish(outside, state, f"checklist-{name}", checklist_markdown(items, results))
 
 
 async def show_verdict(outside: Outside, state: ReleaseState) -> None:

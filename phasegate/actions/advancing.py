@@ -25,7 +25,7 @@ from phasegate.domain.events import (
     Soaking,
 )
 from phasegate.domain.ledger import ReleaseState
-from phasegate.domain.plan import Environment, Phase
+from phasegate.domain.plan import Environment, LowTraffic, Phase
 from phasegate.domain.steps import Next, Step
 from phasegate.domain.verdict import Finding, Reason, Verdict
 
@@ -124,7 +124,19 @@ def _decide(state: ReleaseState, phase: Phase, verdict: Verdict) -> Decision:
     unseen = phase.takes_traffic and phase.name not in state.followed and phase.name not in state.holds_passed
     if decision.action is Action.PROMOTE and unseen:
         return _not_followed(phase, extended)
+    if decision.action is Action.PROMOTE and phase.name not in state.holds_passed:
+        return _loaded(state, phase) or decision
     return decision
+
+
+def _loaded(state: ReleaseState, phase: Phase) -> Decision | None:
+    """A load test whose generator was too slow has neither passed nor failed; a person decides."""
+    report = state.loads.get(phase.name, {})
+    if report.get("conclusive", True) or phase.low_traffic is LowTraffic.ACCEPT:
+        return None
+    text = f"the load test is inconclusive: {report.get('reason')}"
+    reason = Reason(criterion="load-test", finding=Finding.INCONCLUSIVE, rule="load-generator", text=text)
+    return Decision(action=Action.ASK, because=(reason,))
 
 
 def _not_followed(phase: Phase, extended: int) -> Decision:
@@ -155,9 +167,6 @@ def _failed_checks(state: ReleaseState, phase: Phase) -> list[str]:
     known = {result.key for result in results}
     unproved = [item for item in open_items(items, results) if (item.check or item.key) not in known]
     failed += [f"{item.text}: no check proved it" for item in unproved]
-    report = state.loads.get(phase.name, {})
-    if not report.get("conclusive", True):
-        failed.append(f"load test: {report.get('reason')}")
     return failed
 
 

@@ -12,6 +12,7 @@ from phasegate.domain.observation import Probe
 from phasegate.domain.plan import Environment, Phase
 
 HEALTH_TRIES = 10
+LOAD_TRIES = 2
 
 
 async def validate_staging(outside: Outside, release: str, phase: Phase) -> ReleaseState:
@@ -59,7 +60,10 @@ async def load_staging(outside: Outside, release: str, phase: Phase) -> ReleaseS
     report: dict[str, object] = {"conclusive": True, "reason": "no load test is part of this phase"}
     if phase.load is not None:
         url = outside.target.front_door(staging_name(state.service))
-        report = await outside.checks.load(url, phase.load)
+        for _ in range(LOAD_TRIES):
+            report = await outside.checks.load(url, phase.load)
+            if report.get("conclusive"):
+                break
     event = Loaded(phase=phase.name, report=report)
 
     def once(now: ReleaseState) -> Event | None:

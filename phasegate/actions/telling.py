@@ -48,13 +48,13 @@ async def _send(outside: Outside, notice: Notice, name: str) -> Delivered | None
     channel = outside.channels.get(name)
     if channel is None:
         detail = f"channel {name!r} is not configured (PHASEGATE_CHANNELS); nobody was told this way"
-        return Delivered(notice=notice.id, channel=name, ok=True, detail=detail)
+        return Delivered(notice=notice.id, channel=name, ok=False, given_up=True, detail=detail)
     try:
         detail = await channel.send(notice, key=f"{notice.id}/{name}")
     except Away:
         return None
     except FixTheInput as refusal:
-        return Delivered(notice=notice.id, channel=name, ok=True, detail=f"given up: {refusal}")
+        return Delivered(notice=notice.id, channel=name, ok=False, given_up=True, detail=str(refusal))
     return Delivered(notice=notice.id, channel=name, ok=True, detail=detail)
 
 

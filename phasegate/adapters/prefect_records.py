@@ -33,6 +33,11 @@ def run_status(record: dict[str, Any]) -> RunStatus:
     return _STATES.get(record["state_type"] or "SCHEDULED", RunStatus.UNKNOWN)
 
 
+def waits(record: dict[str, Any]) -> bool:
+    """Whether the run can be resumed: it gave its process up, or polls in a live one."""
+    return bool(record["state_type"] == "PAUSED")
+
+
 def keyset(record: dict[str, Any]) -> dict[str, str] | None:
     """Where the form of a run that waits for input is stored; None when it waits without one."""
     details = (record.get("state") or {}).get("state_details") or {}

@@ -2,14 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from pydantic import SecretStr
 
 from phasegate.adapters.prefect_api import Ambiguous, Missing, PrefectApi
-from phasegate.adapters.prefect_records import OVER, in_words, is_id, keyset, run_status
+from phasegate.adapters.prefect_records import OVER, in_words, is_id, keyset, run_status, waits
 from phasegate.domain.errors import FixTheInput, Refused, RunsAway, SettingsError
 from phasegate.ports import RunStatus
 
@@ -53,21 +53,22 @@ class PrefectRuns:
             record = await self._run(run)
         return RunStatus.UNKNOWN if record is None else run_status(record)
 
-    async def wake(self, run: str) -> bool:
+    async def wake(self, run: str, *, answer: Mapping[str, str] | None = None) -> bool:
         """
-        Resume a run that waits without input; its process starts again from the top.
+        Resume a run that waits; a suspended one starts again from the top.
 
-        False when it is not suspended, and when it waits for a person's input: that
-        one is answered, not woken.
+        One that waits for a person's input is resumed with *answer*, and left alone
+        without one. False when it does not wait.
         """
-        reason = _LOST
+        reason = "no usable answer"
         with _only_away():
             for _ in range(ATTEMPTS):
                 record = await self._run(run)
-                if record is None or run_status(record) is not RunStatus.SUSPENDED or keyset(record):
+                if record is None or not waits(record) or (keyset(record) and answer is None):
                     return False
+                given = dict(answer) if answer is not None and keyset(record) else None
                 try:
-                    accepted, reason = await self._resume(run, None)
+                    accepted, reason = await self._resume(run, given)
                 except Ambiguous:
                     if await self._left(run):
                         return True
@@ -78,7 +79,7 @@ class PrefectRuns:
                 await asyncio.sleep(PAUSE)
         raise RunsAway(f"Prefect does not resume run {run}: {reason}")
 
-    async def take_up(self, release: str) -> str:
+    async def take_up(self, release: str, *, service: str, reason: str, requested_by: str) -> str:
         """
         Start a run that goes on with *release*; returns its id.
 
@@ -92,7 +93,7 @@ class PrefectRuns:
                     return str(record["id"])
             return await self._create(
                 self._release,
-                {"release": release},
+                {"release": release, "service": service, "reason": reason, "requested_by": requested_by},
                 # A run that died keeps its key for ever, so each new death needs another one.
                 key=f"{release}/take-up/{len(runs) + 1}",
                 tags=tags,
@@ -152,7 +153,7 @@ class PrefectRuns:
         """
         for _ in range(ATTEMPTS):
             record = await self._run(run)
-            if record is None or run_status(record) is not RunStatus.SUSPENDED:
+            if record is None or not waits(record):
                 stands = record["state_name"] if record else "unknown"
                 raise Refused(f"run {run} does not wait for an answer (it is {stands})")
             if keyset(record) is None:
@@ -189,9 +190,17 @@ class PrefectRuns:
         raise RunsAway(f"Prefect did not cancel run {run} in {ATTEMPTS} attempts")
 
     async def input_wanted(self, run: str) -> bool:
-        """Whether *run* is suspended with a form that a person must fill in. Raises RunsAway."""
+        """Whether *run* waits with a form that a person must fill in. Raises RunsAway."""
         record = await self._run(run)
-        return bool(record and run_status(record) is RunStatus.SUSPENDED and keyset(record))
+        return bool(record and waits(record) and keyset(record))
+
+    async def message(self, run: str) -> str:
+        """What Prefect says of the run's present state: its name and message. Raises RunsAway."""
+        record = await self._run(run)
+        if record is None:
+            return f"Prefect knows no run {run}"
+        state = record.get("state") or {}
+        return f"{state.get('name')}: {state.get('message') or 'no message'}"
 
     def run_url(self, run: str) -> str:
         """Where a person looks at *run*: the page that shows the Resume button."""
@@ -207,9 +216,9 @@ class PrefectRuns:
         return record
 
     async def _left(self, run: str) -> bool:
-        """Whether the run is no longer suspended: then the resume whose answer was lost did act."""
+        """Whether the run waits no longer: then the resume whose answer was lost did act."""
         record = await self._run(run)
-        return record is not None and run_status(record) is not RunStatus.SUSPENDED
+        return record is not None and not waits(record)
 
     async def _resume(self, run: str, run_input: dict[str, Any] | None) -> tuple[bool, str]:
         """Prefect refuses with HTTP 200 as well: only the status in the body says ACCEPT."""

@@ -69,6 +69,7 @@ class ReleaseState(BaseModel):
     recovered: e.Recovered | None = None
     drift: e.Drifted | None = None
     watching_since: datetime | None = None
+    roles: tuple[str, ...] = ()
     responses: int = 0
     accepted: dict[str, bool] = {}
     notices: dict[str, e.Notice] = {}
@@ -196,6 +197,17 @@ def _extended(state: ReleaseState, row: Any) -> dict[str, Any]:
     return {"soaks": {**state.soaks, row.event.phase: soak}}
 
 
+def _asked(state: ReleaseState, row: Any) -> dict[str, Any]:
+    question = row.event
+    return {
+        "question": question,
+        "answers": (),
+        "asked": state.asked + 1,
+        "responses": 0,
+        "roles": question.roles,
+    }
+
+
 def _answered(state: ReleaseState, row: Any) -> dict[str, Any]:
     question, answers = state.question, (*state.answers, row.event)
     if question is None or row.event.key != question.key:
@@ -222,7 +234,7 @@ def _notice(state: ReleaseState, row: Any) -> dict[str, Any]:
 
 
 def _delivered(state: ReleaseState, row: Any) -> dict[str, Any]:
-    if not row.event.ok:
+    if not row.event.ok and not row.event.given_up:
         return {}
     done = (row.event.notice, row.event.channel)
     return {"undelivered": tuple(item for item in state.undelivered if item != done)}
@@ -241,7 +253,7 @@ _FOLD: dict[str, Any] = {
     "soaking": _soaking,
     "extended": _extended,
     "judged": lambda s, r: {"verdict": r.event.verdict},
-    "asked": lambda s, r: {"question": r.event, "answers": (), "asked": s.asked + 1, "responses": 0},
+    "asked": _asked,
     "answered": _answered,
     "answer-refused": lambda s, r: {"responses": s.responses + 1},
     "decided": lambda s, r: {

@@ -18,10 +18,11 @@ class Notice(Happening):
 
 
 class Delivered(Happening):
-    """A delivery attempt of a notice to one channel."""
+    """A delivery of a notice to one channel; *given_up* when repeating cannot help."""
 
     kind: Literal["delivered"] = "delivered"
     notice: str
     channel: str
     ok: bool
+    given_up: bool = False
     detail: str = ""

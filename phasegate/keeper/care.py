@@ -45,7 +45,18 @@ async def _wake_if_due(outside: Outside, state: ReleaseState, status: RunStatus)
     blocked = step is not None and step.next in (Next.SOAK, Next.QUESTION)
     if blocked or (status is RunStatus.ACTIVE and not state.aborting):
         return
-    await outside.runs.wake(state.run)
+    await outside.runs.wake(state.run, answer=_fallen(state))
+
+
+def _fallen(state: ReleaseState) -> dict[str, str]:
+    """What a form is closed with whose question does not stand any more; the ledger ignores it."""
+    role = state.roles[0] if state.roles else "nobody"
+    return {
+        "decision": "reject",
+        "approver": "phasegate",
+        "role": role,
+        "reason": "the question does not stand",
+    }
 
 
 async def _replace(outside: Outside, state: ReleaseState, status: RunStatus) -> None:
@@ -58,7 +69,12 @@ async def _replace(outside: Outside, state: ReleaseState, status: RunStatus) -> 
     if state.aborting:
         run = await outside.runs.roll_back(state.release, reason=state.why_abort)
     else:
-        run = await outside.runs.take_up(state.release)
+        run = await outside.runs.take_up(
+            state.release,
+            service=state.service,
+            reason=state.opened.reason,
+            requested_by=state.opened.requested_by,
+        )
 
     def driven(now: ReleaseState) -> Event | None:
         return None if now.run != state.run or now.ended else Driven(run=run)
