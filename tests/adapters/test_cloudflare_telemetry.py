@@ -1,0 +1,143 @@
+"""Counts per version and endpoint against the local edge: real requests, lag, sampling, outages."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cloudflare_cloud import INTERVAL, WORKER, Cloud, a_cloud
+
+from phasegate.domain.errors import MetricsAway
+
+
+@pytest.fixture
+async def cloud(request: pytest.FixtureRequest) -> AsyncIterator[Cloud]:
+    async with a_cloud(**getattr(request, "param", {})) as cloud:
+        yield cloud
+
+
+async def a_full_second() -> datetime:
+    """Wait for a second to begin, so that what follows shares one interval."""
+    now = datetime.now(UTC)
+    start = now.replace(microsecond=0) + timedelta(seconds=1)
+    await asyncio.sleep((start - now).total_seconds())
+    return start
+
+
+async def until(moment: datetime) -> None:
+    await asyncio.sleep(max((moment - datetime.now(UTC)).total_seconds(), 0))
+
+
+async def test_answers_are_counted_by_version_and_endpoint(cloud):
+    """
+    Returned 5xx and throws are errors, slow answers are above their cut, ids are one endpoint.
+    """
+    first, second = await cloud.live_at(0, 100)
+    start = await a_full_second()
+    await cloud.visit("/items/1", "/items/2", "/fail", "/throw", "/slow")
+    await until(start + 2 * INTERVAL)
+
+    batch = await cloud.collect(since=start)
+
+    counts = {count.endpoint: count for count in batch.minutes[0].counts}
+    assert {name: (c.total, c.errors) for name, c in counts.items()} == {
+        "GET /items/:id": (2, 0),
+        "GET /fail": (1, 1),
+        "GET /throw": (1, 1),
+        "GET /slow": (1, 0),
+    }
+    assert counts["GET /slow"].slow == ((60, 1), (2000, 0))
+    assert {count.version for count in counts.values()} == {second.id} != {first.id}
+    assert batch.minutes[0].unattributed == 0
+    assert WORKER in batch.minutes[0].query
+
+
+async def test_intervals_are_aligned_complete_and_at_most_sixty(cloud):
+    """
+    An interval that is still running, or that may still grow, is not judged.
+    """
+    await cloud.live_at(100)
+    now = datetime.now(UTC)
+    since = now - timedelta(seconds=100.5)
+
+    late = await cloud.collect(since=since, now=now)
+    recent = await cloud.collect(since=since, now=now, settle=timedelta(seconds=95))
+
+    assert [minute.start for minute in late.minutes] == [since + k * INTERVAL for k in range(60)]
+    assert [minute.end for minute in recent.minutes] == [since + k * INTERVAL for k in range(1, 6)]
+    assert recent.settled_until == now - timedelta(seconds=95)
+    assert all(minute.counts == () for minute in late.minutes)
+
+
+async def test_an_interval_costs_four_queries(cloud):
+    """
+    Cloudflare allows 1,200 calls in five minutes for all of a token's users.
+    """
+    await cloud.live_at(50, 50)
+    start = await a_full_second()
+    await cloud.visit("/a", "/b")
+    await until(start + INTERVAL)
+
+    batch = await cloud.collect(since=start)
+
+    asked = [call for call in await cloud.calls() if "telemetry" in call["path"]]
+    assert len(asked) == 4 * len(batch.minutes) > 0
+
+
+@pytest.mark.parametrize("cloud", [{"telemetry_lag": timedelta(seconds=2)}], indirect=True)
+async def test_what_the_source_shows_late_is_waited_for(cloud):
+    """
+    With a settling time above the lag, nothing is missed; the watermark says how far it is settled.
+    """
+    await cloud.live_at(100)
+    start = await a_full_second()
+    await cloud.visit("/a", "/b", "/c")
+
+    early = await cloud.collect(since=start, settle=timedelta(seconds=2))
+    await until(start + INTERVAL + timedelta(seconds=2.5))
+    settled = await cloud.collect(since=start, settle=timedelta(seconds=2))
+
+    assert early.minutes == ()
+    assert early.settled_until < start + INTERVAL
+    assert sum(count.total for count in settled.minutes[0].counts) == 3
+
+
+@pytest.mark.parametrize("cloud", [{"sampling": 4.0}], indirect=True)
+async def test_sampled_counts_are_the_rows_that_were_stored(cloud):
+    """
+    One row of four is evidence of one request; taking it for four rolls healthy versions back.
+    """
+    first = (await cloud.live_at(100))[0]
+    start = await a_full_second()
+    await cloud.visit(*["/a"] * 40)
+    await until(start + 3 * INTERVAL)
+
+    batch = await cloud.collect(since=start)
+
+    assert sum(minute.total(first.id) for minute in batch.minutes) == 10
+    assert any("1 in 4 stored" in minute.query for minute in batch.minutes)
+
+
+async def test_a_source_that_is_away_is_neither_silence_nor_breach(cloud):
+    """
+    Nothing is known, which is not the same as nobody served.
+    """
+    await cloud.live_at(100)
+    await cloud.fail({"kind": "telemetry_down"})
+
+    with pytest.raises(MetricsAway, match=r"Workers Observability: POST .* HTTP 503"):
+        await cloud.collect(since=datetime.now(UTC) - 3 * INTERVAL)
+
+
+async def test_what_was_read_before_the_source_went_away_is_kept(cloud):
+    """
+    After an outage each call makes progress, however short the source is back.
+    """
+    await cloud.live_at(100)
+    since = datetime.now(UTC) - 30 * INTERVAL
+    down = {"kind": "status", "status": 503, "match": {"path": "telemetry"}}
+    await cloud.fail({"kind": "slow", "times": 16, "match": {"path": "telemetry"}}, down)
+
+    batch = await cloud.collect(since=since)
+
+    assert [minute.start for minute in batch.minutes] == [since + k * INTERVAL for k in range(4)]
