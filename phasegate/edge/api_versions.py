@@ -24,7 +24,7 @@ async def put_script(context: Context, request: Request) -> Response:
     name = request.path_params["script"]
     metadata, modules = await _bundle(request)
     async with context.live.changing(name):
-        version, startup_ms = await _upload(context, name, modules, metadata, request, trigger="upload")
+        version, startup_ms = await _upload(context, name, modules, metadata, trigger="upload")
         deployment = await deploy(context, name, ((version.id, 100.0),), annotations=_annotations(metadata))
     body = described_script(context, name, version) | {"startup_time_ms": startup_ms}
     return answer(body | {"deployment_id": deployment.id, "version_id": version.id})
@@ -36,7 +36,7 @@ async def post_version(context: Context, request: Request) -> Response:
     metadata, modules = await _bundle(request)
     async with context.live.changing(script.name):
         context.script(request)
-        version, _ = await _upload(context, script.name, modules, metadata, request, trigger="version_upload")
+        version, _ = await _upload(context, script.name, modules, metadata, trigger="version_upload")
     return answer(described(context, version))
 
 
@@ -127,7 +127,6 @@ async def _upload(
     name: str,
     modules: tuple[Module, ...],
     metadata: dict[str, Any],
-    request: Request,
     *,
     trigger: str,
 ) -> tuple[VersionRecord, int]:
@@ -147,7 +146,7 @@ async def start_version(
     keep: bool,
     secrets_edited: bool = False,
 ) -> tuple[VersionRecord, int]:
-    """Prove that a new version starts, and store it; with the milliseconds of its start; *keep* it running."""
+    """Prove that a new version starts, and store it, with the milliseconds that took; *keep* it running."""
     version = context.state.draft(name, modules, metadata)
     try:
         startup_ms = await context.live.validate(version, keep=keep)

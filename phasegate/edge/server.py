@@ -49,6 +49,7 @@ class Edge:
         self.telemetry = Telemetry(lag=self.config.telemetry_lag, sampling=self.config.sampling)
         self.api_port = 0
         self.front_port = 0
+        self._runtime: Runtime | None = None
         self._parts = contextlib.AsyncExitStack()
 
     @property
@@ -60,6 +61,11 @@ class Edge:
     def token(self) -> str:
         """The first of the configured tokens."""
         return next(iter(self.config.tokens))
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The ids of the versions whose processes run."""
+        return self._runtime.running if self._runtime else ()
 
     @property
     def origin(self) -> str:
@@ -129,6 +135,7 @@ class Edge:
         self._parts.push_async_callback(bridge.close)
         await bridge.serve(work / "d1.sock")
         runtime = Runtime(d1_socket=work / "d1.sock", workdir=work / "run", max_live=self.config.max_live)
+        self._runtime = runtime
         self._parts.push_async_callback(runtime.close)
         splitter = Splitter(runtime, record=self.telemetry.record, mode=self.config.split_mode)
         self._parts.push_async_callback(splitter.close)
