@@ -138,6 +138,27 @@ def test_endpoints_beyond_the_longest_answer_keep_their_version_and_errors():
     assert (rest.total, rest.errors) == (40, 4)
 
 
+def test_a_slow_answer_of_an_endpoint_that_was_cut_off_is_kept():
+    """
+    The queries are cut off at different groups; what one lost, another may have named.
+    """
+    interval = Interval(
+        total=some({(): 10.0}),
+        answers=some({("v1", "GET", "/a", "200", "ok"): 7.0}),
+        slow={500: some({("v1", "GET", "/slow"): 2.0})},
+        left=Leftovers(
+            outcomes=some({("v1", "ok"): 10.0}), failed=some({}), slow={500: some({("v1",): 2.0})}
+        ),
+    )
+
+    counts = counts_of(interval)
+
+    assert [(c.endpoint, c.total, c.slow) for c in counts] == [
+        ("(other)", 3, ((500, 2),)),
+        ("GET /a", 7, ((500, 0),)),
+    ]
+
+
 def test_rows_without_a_version_are_counted_and_never_given_to_one():
     """
     Guessing would let one version answer for another.

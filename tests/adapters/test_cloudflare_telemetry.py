@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cloudflare_cloud import INTERVAL, WORKER, Cloud, a_cloud
 
+from phasegate.adapters.cloudflare import queries
 from phasegate.domain.errors import MetricsAway
 
 
@@ -82,6 +83,24 @@ async def test_an_interval_costs_four_queries(cloud):
 
     asked = [call for call in await cloud.calls() if "telemetry" in call["path"]]
     assert len(asked) == 4 * len(batch.minutes) > 0
+
+
+async def test_endpoints_beyond_the_longest_answer_are_still_judged(cloud, monkeypatch):
+    """
+    More groups than an answer holds must hide neither requests, nor errors, nor slowness.
+    """
+    monkeypatch.setattr(queries, "LIMIT", 2)
+    first = (await cloud.live_at(100))[0]
+    start = await a_full_second()
+    await cloud.visit("/a", "/a", "/a", "/b", "/b", "/fail", "/throw", "/slow")
+    await until(start + 3 * INTERVAL)
+
+    batch = await cloud.collect(since=start, interval=2 * INTERVAL)
+
+    minute = batch.minutes[0]
+    assert (minute.total(first.id), minute.errors(first.id), minute.slower(first.id, cut=60)) == (8, 2, 1)
+    assert {count.endpoint: count.total for count in minute.counts}["(other)"] == 3
+    assert minute.unattributed == 0
 
 
 @pytest.mark.parametrize("cloud", [{"telemetry_lag": timedelta(seconds=2)}], indirect=True)

@@ -76,9 +76,7 @@ def counts_of(interval: Interval) -> tuple[Counts, ...]:
     """
     tallies: _Tallies = defaultdict(_Tally)
     _add_answers(tallies, interval.answers)
-    for cut, slow in interval.slow.items():
-        for (version, method, path), events in slow.groups.items():
-            tallies[version, endpoint(method, path)].slow[cut] += events
+    _add_slow(tallies, interval.slow)
     if interval.left:
         for version, rest in _rests(interval.left, tallies):
             tallies[version, OTHER] = rest
@@ -100,6 +98,15 @@ def _add_answers(tallies: _Tallies, answers: Sums) -> None:
         tally = tallies[version, endpoint(method, path)]
         tally.total += events
         tally.errors += events if outcome not in _FINE or _is_failure(status) else 0.0
+
+
+def _add_slow(tallies: _Tallies, slow: Mapping[int, Sums]) -> None:
+    for cut, sums in slow.items():
+        for (version, method, path), events in sums.groups.items():
+            tallies[version, endpoint(method, path)].slow[cut] += events
+        # An endpoint whose answers were cut off keeps no slow ones: they belong to the rest, with their total.
+        for tally in tallies.values():
+            tally.slow[cut] = min(tally.slow[cut], tally.total)
 
 
 def _is_failure(status: str) -> bool:
