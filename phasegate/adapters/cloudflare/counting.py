@@ -104,7 +104,7 @@ def _add_slow(tallies: _Tallies, slow: Mapping[int, Sums]) -> None:
     for cut, sums in slow.items():
         for (version, method, path), events in sums.groups.items():
             tallies[version, endpoint(method, path)].slow[cut] += events
-        # An endpoint whose answers were cut off keeps no slow ones: they belong to the rest, with their total.
+        # An endpoint whose answers were cut off keeps no slow ones: they belong to the rest.
         for tally in tallies.values():
             tally.slow[cut] = min(tally.slow[cut], tally.total)
 
