@@ -75,7 +75,7 @@ def edge(
     from phasegate.domain.errors import FixTheInput
     from phasegate.domain.quantities import parse_duration
     from phasegate.edge.config import ConfigError, EdgeConfig
-    from phasegate.edge.server import run
+    from phasegate.edge.__main__ import run
 
     try:
         config = EdgeConfig(

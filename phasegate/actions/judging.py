@@ -74,15 +74,18 @@ class Judging:
 
 
 def _feed(bench: Bench, what: str | Minute | Probe, at: datetime) -> None:
+    """What was seen before the first soak began belongs to no phase."""
     if isinstance(what, str):
         bench.judge.enter(what, at)
         bench.phases = (*bench.phases, what)
     elif isinstance(what, Minute):
-        bench.judge.add(what)
         bench.read_until = at
+        if bench.phases:
+            bench.judge.add(what)
     else:
-        bench.judge.probe(what)
         bench.probed_until = at
+        if bench.phases:
+            bench.judge.probe(what)
 
 
 def _judge(state: ReleaseState) -> Judge:

@@ -4,7 +4,7 @@ import asyncio
 import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,9 @@ import httpx
 from pydantic import SecretStr
 
 from phasegate.actions.outside import Outside
-from phasegate.adapters.localhost import LocalhostTransport
+from phasegate.adapters.load import run_load
+from phasegate.adapters.load_plan import plan_from_file
+from phasegate.adapters.load_report import LoadReport
 from phasegate.domain.events import Candidate
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment, RolloutPlan
@@ -45,9 +47,6 @@ class Stage:
     settings: Settings
     hands: Outside
     bundles: dict[str, Path]
-    asked: int = 0
-    failed: int = 0
-    served_by: dict[str, int] = field(default_factory=dict)
 
     def plan(self, **changes: object) -> RolloutPlan:
         """The demo's plan, with fields replaced."""
@@ -69,32 +68,16 @@ class Stage:
         """Where the release is."""
         return await self.hands.journal.state(release)
 
-    async def traffic(self, *, seconds: float, rate: float, path: str = "/health") -> None:
-        """A bounded stream of requests through the front door, counted by version."""
-        async with httpx.AsyncClient(
-            transport=LocalhostTransport(limits=httpx.Limits(max_connections=50)), timeout=10
-        ) as client:
-            loop = asyncio.get_running_loop()
-            began = loop.time()
-            for n in range(int(seconds * rate)):
-                await asyncio.sleep(max(0.0, began + n / rate - loop.time()))
-                await self._request(client, path)
-
-    async def _request(self, client: httpx.AsyncClient, path: str) -> None:
-        self.asked += 1
-        try:
-            answer = await client.get(self.edge.front_url(SERVICE) + path)
-        except httpx.HTTPError:
-            self.failed += 1
-            return
-        self.failed += answer.status_code >= 500
-        version = answer.headers.get("x-version", "?")
-        self.served_by[version] = self.served_by.get(version, 0) + 1
+    async def traffic(self, *, seconds: float, rate: float) -> LoadReport:
+        """A bounded open-loop stream of the sample's usual requests through the front door."""
+        mix = ROOT / "examples" / "spring-rate-api" / "traffic.json"
+        plan = plan_from_file(mix, rate=rate, duration=timedelta(seconds=seconds), threshold=SECOND, headers={})
+        return await run_load(self.edge.front_url(SERVICE), plan)
 
 
 @asynccontextmanager
 async def stage(home: Path, *versions: str, role: str = "test") -> AsyncIterator[Stage]:
-    """Edge, databases, bundles of 0.1.11 and *versions*, and 0.1.11 serving; everything ends with the block."""
+    """Edge, databases, bundles, and 0.1.11 serving; everything ends with the block."""
     async with Edge(EdgeConfig(rate_limit=None)) as edge:
         settings = settings_for(edge, home)
         bundles = await _bundles(edge, home, ("0.1.11", *versions))
