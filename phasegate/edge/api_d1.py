@@ -80,7 +80,7 @@ async def restore(context: Context, request: Request) -> Response:
     wanted, moment = request.query_params.get("bookmark"), _moment(request)
     if (wanted is None) is (moment is None):
         raise ApiError(400, 7400, "Give either bookmark or timestamp")
-    bookmark = wanted or await _bookmark(context, record, moment)
+    bookmark = wanted if wanted is not None else await _bookmark(context, record, moment)
     try:
         done = await context.databases.use(record.id, lambda database: database.restore(bookmark))
     except D1Error as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from phasegate.edge.d1_history import KEEP, MOST_BYTES, History
-from phasegate.edge.d1_pages import PAGE_SIZE, WalReader, detached, difference
+from phasegate.edge.d1_pages import PAGE_SIZE, WalReader, changed, detached, difference
 from phasegate.edge.d1_sql import D1Error, bound, described, refuse_forbidden, shown, statements
 
 MOST_WAL = 4 * 1024 * 1024
@@ -77,10 +77,10 @@ class Database:
             if isinstance(error, sqlite3.Error | sqlite3.Warning):
                 raise D1Error(described(error)) from error
             raise
-        changed = self._note()
+        wrote = self._note()
         size = self.size
         for outcome in outcomes:
-            outcome.meta.update(changed_db=changed, size_after=size)
+            outcome.meta.update(changed_db=wrote, size_after=size)
         return outcomes
 
     @property
@@ -105,6 +105,7 @@ class Database:
         previous = self.bookmark()
         if number == self._history.newest:
             return Restored(previous, previous)
+        before = self._connection.serialize()
         source = sqlite3.connect(":memory:")
         try:
             image = self._history.image(number)
@@ -115,7 +116,7 @@ class Database:
             source.backup(self._connection)
         finally:
             source.close()
-        self._note()
+        self._note(before=before)
         return Restored(self.bookmark(), previous)
 
     def close(self) -> None:
@@ -163,10 +164,13 @@ class Database:
         }
         return Outcome(columns, rows, meta)
 
-    def _note(self) -> bool:
+    def _note(self, *, before: bytes | None = None) -> bool:
         pages, size = self._wal.committed()
         if not size:
             return False
+        if before is not None:
+            # A restore writes every page, and most of them are as they were.
+            pages = changed(before, pages)
         self._history.append(pages, size=size, at=time.time())
         if self._wal.size > MOST_WAL:
             self._checkpoint()

@@ -67,6 +67,15 @@ def difference(old: bytes, new: bytes) -> Pages:
     }
 
 
+def changed(old: bytes, pages: Pages) -> Pages:
+    """Those of *pages* that image *old* has otherwise."""
+    return {
+        number: page
+        for number, page in pages.items()
+        if old[(number - 1) * PAGE_SIZE : number * PAGE_SIZE] != page
+    }
+
+
 def patched(image: bytearray, pages: Pages, *, size: int) -> None:
     """Write *pages* into *image* and give it *size* pages."""
     length = size * PAGE_SIZE

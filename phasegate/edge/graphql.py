@@ -23,6 +23,12 @@ _STATUS = {
     "exceededResources": "exceededResources",
     "responseStreamDisconnected": "responseStreamDisconnected",
 }
+_SUMS: dict[str, Callable[[str], bool]] = {
+    "requests": lambda outcome: True,
+    "errors": lambda outcome: outcome not in ("ok", "canceled"),
+    "clientDisconnects": lambda outcome: outcome == "canceled",
+    "subrequests": lambda outcome: False,
+}
 _SHARES = {"P25": 0.25, "P50": 0.5, "P75": 0.75, "P90": 0.9, "P95": 0.95, "P99": 0.99, "P999": 0.999}
 _QUANTILES: dict[str, tuple[Callable[[Row], float], float]] = {
     f"{name}{suffix}": (read, share)
@@ -74,6 +80,7 @@ class Analytics:
         if field.name != "workersInvocationsAdaptive":
             raise _unknown(field, "accounts", ("workersInvocationsAdaptive",))
         groups: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
+        _check(field)
         dimensions = _selected(field, "dimensions")
         for pair in self._events(field.arguments.get("filter")):
             groups[tuple(_dimension(each, pair) for each in dimensions)].append(pair)
@@ -143,11 +150,9 @@ def _dimension(field: Field, pair: Pair) -> str:
     series, row = pair
     if (of_series := _SERIES_DIMENSIONS.get(field.name)) is not None:
         return of_series(series)
-    if field.name in _STEPS:
-        step = _STEPS[field.name]
-        moment = datetime.fromtimestamp(row.at_ms // 1000 // step * step, UTC)
-        return moment.strftime("%Y-%m-%d" if field.name == "date" else "%Y-%m-%dT%H:%M:%SZ")
-    raise _unknown(field, "dimensions", (*_SERIES_DIMENSIONS, *_STEPS))
+    step = _STEPS[field.name]
+    moment = datetime.fromtimestamp(row.at_ms // 1000 // step * step, UTC)
+    return moment.strftime("%Y-%m-%d" if field.name == "date" else "%Y-%m-%dT%H:%M:%SZ")
 
 
 _SERIES_DIMENSIONS: dict[str, Callable[[Series], str]] = {
@@ -173,39 +178,23 @@ def _row(field: Field, key: tuple[str, ...], found: list[Pair]) -> dict[str, Any
         if part.name == "dimensions":
             names = [each.key for each in part.selection]
             row[part.key] = dict(zip(names, key, strict=True))
-        elif part.name in _PARTS:
+        else:
             read = _PARTS[part.name]
             row[part.key] = {each.key: read(each, found) for each in part.selection}
-        else:
-            raise _unknown(part, "workersInvocationsAdaptive", ("dimensions", *_PARTS))
     return row
 
 
 def _sum(field: Field, found: list[Pair]) -> float:
-    match field.name:
-        case "requests":
-            chosen = found
-        case "errors":
-            chosen = [pair for pair in found if pair[0].outcome not in ("ok", "canceled")]
-        case "clientDisconnects":
-            chosen = [pair for pair in found if pair[0].outcome == "canceled"]
-        case "subrequests":
-            chosen = []
-        case _:
-            raise _unknown(field, "sum", ("requests", "errors", "clientDisconnects", "subrequests"))
-    return round(sum(series.sample for series, _ in chosen))
+    counts = _SUMS[field.name]
+    return round(sum(series.sample for series, _ in found if counts(series.outcome)))
 
 
 def _quantile(field: Field, found: list[Pair]) -> float:
-    if field.name not in _QUANTILES:
-        raise _unknown(field, "quantiles", tuple(_QUANTILES))
     read, share = _QUANTILES[field.name]
     return percentile([read(row) for _, row in found], share) * 1000
 
 
 def _average(field: Field, found: list[Pair]) -> float:
-    if field.name != "sampleInterval":
-        raise _unknown(field, "avg", ("sampleInterval",))
     return sum(series.sample for series, _ in found) / len(found)
 
 
@@ -253,10 +242,21 @@ def _introspected(field: Field) -> dict[str, Any] | None:
 _PREFIX = "AccountWorkersInvocationsAdaptive"
 _TYPES = {
     f"{_PREFIX}Quantiles": tuple(_QUANTILES),
-    f"{_PREFIX}Sum": ("requests", "errors", "clientDisconnects", "subrequests"),
+    f"{_PREFIX}Sum": tuple(_SUMS),
     f"{_PREFIX}Dimensions": (*_SERIES_DIMENSIONS, *_STEPS),
     f"{_PREFIX}Avg": ("sampleInterval",),
 }
+_PART_TYPES = {part: f"{_PREFIX}{part.capitalize()}" for part in ("dimensions", "sum", "quantiles", "avg")}
+
+
+def _check(field: Field) -> None:
+    """Refuse what the data set does not know, also when there is no row to miss it in."""
+    for part in field.selection:
+        if part.name not in _PART_TYPES:
+            raise _unknown(part, "workersInvocationsAdaptive", tuple(_PART_TYPES))
+        for each in part.selection:
+            if each.name not in (known := _TYPES[_PART_TYPES[part.name]]):
+                raise _unknown(each, part.name, known)
 
 
 def _unknown(field: Field, where: str, allowed: tuple[str, ...]) -> GraphQLError:

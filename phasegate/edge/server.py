@@ -49,6 +49,7 @@ class Edge:
         self.telemetry = Telemetry(lag=self.config.telemetry_lag, sampling=self.config.sampling)
         self.api_port = 0
         self.front_port = 0
+        self.workdir: Path | None = None
         self._runtime: Runtime | None = None
         self._parts = contextlib.AsyncExitStack()
 
@@ -110,6 +111,7 @@ class Edge:
     async def _start(self) -> None:
         # A Unix socket's path is limited to some hundred bytes, so this is never below the state directory.
         work = Path(tempfile.mkdtemp(prefix="phasegate-edge-"))
+        self.workdir = work
         self._parts.callback(shutil.rmtree, work, ignore_errors=True)
         directory = _made(self.config.directory or work / "state")
         state = State(directory / "state.sqlite")
