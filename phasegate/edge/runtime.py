@@ -144,6 +144,13 @@ class Runtime:
         entry = self._entries.get(version_id)
         return entry.process.lines if entry and entry.process else ()
 
+    async def rest(self, version_id: str) -> None:
+        """End a version's process but keep its modules: the next request starts it again."""
+        entry = self._entries.get(version_id)
+        if entry is not None:
+            async with entry.starting:
+                await self._end(entry)
+
     async def stop(self, version_id: str) -> None:
         """End a version and forget it."""
         entry = self._entries.pop(version_id, None)

@@ -15,7 +15,7 @@ from phasegate.edge.runtime_modules import StartupFailed
 
 PACKAGE_ROOT = str(Path(__file__).parents[2])
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
-GRACE = 6.0
+GRACE = 3.0
 LINES_KEPT = 100
 LINE_LIMIT = 2000
 
@@ -101,7 +101,7 @@ class VersionProcess:
             raise StartupFailed(answer["error"])
 
     async def _last_words(self) -> str:
-        await self.exited.wait()
+        await asyncio.wait(self._tasks)
         said = [line for line in self._lines if line.strip()]
         if said:
             return said[-1]
@@ -120,7 +120,7 @@ class VersionProcess:
 
     async def _await_exit(self) -> None:
         await self._process.wait()
+        self.exited.set()
         # A grandchild may hold the pipe open; its words are not worth waiting for.
         await asyncio.wait((self._tasks[0],), timeout=0.5)
         self._tasks[0].cancel()
-        self.exited.set()

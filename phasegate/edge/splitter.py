@@ -10,15 +10,15 @@ from typing import Protocol
 
 from phasegate.edge.model import Invocation
 from phasegate.edge.routing import NOTHING, Route, SplitMode, first_label, parse_overrides, preview_of
-from phasegate.edge.runtime import NotServing
 from phasegate.edge.splitter_client import ClientConnection
 from phasegate.edge.splitter_head import BadRequest, RequestHead
 from phasegate.edge.splitter_ports import Limits, Target
-from phasegate.edge.splitter_upstream import UpstreamPool
+from phasegate.edge.splitter_upstream import UpstreamConnection, UpstreamPool
 
 __all__ = ["Limits", "SplitMode", "Splitter", "Versions"]
 
 BACKLOG = 1024
+CONNECT_TRIES = 5
 POOL_IDLE = 60.0
 
 
@@ -27,11 +27,8 @@ class Versions(Protocol):
 
     keep: Callable[[str], bool]
 
-    def address(self, version_id: str) -> str:
-        """The Unix socket of a live version. Raises NotServing."""
-
     async def reach(self, version_id: str) -> str:
-        """The same, starting it if need be. Raises NotServing."""
+        """The Unix socket of a version, started if need be. Raises NotServing."""
 
     def find(self, script: str, prefix: str) -> str | None:
         """The version of a script by the start of its id."""
@@ -177,12 +174,15 @@ class Splitter:
         self._rays += 1
         return b"%016x-LOC" % self._rays
 
-    async def reach(self, version_id: str) -> str:
-        """The socket of a version, started again if it died or sleeps."""
-        try:
-            return self._runtime.address(version_id)
-        except NotServing:
-            return await self._runtime.reach(version_id)
+    async def connect(self, version_id: str) -> UpstreamConnection:
+        """A fresh connection to a version, started if it died or sleeps. Raises NotServing or OSError."""
+        for _ in range(CONNECT_TRIES - 1):
+            try:
+                return await self.pool.connect(version_id, await self._runtime.reach(version_id))
+            except (ConnectionRefusedError, FileNotFoundError):
+                # The process is gone and its end not yet noticed; a moment later it is started again.
+                await asyncio.sleep(0.02)
+        return await self.pool.connect(version_id, await self._runtime.reach(version_id))
 
     def opened(self, client: ClientConnection) -> None:
         """A client has connected."""

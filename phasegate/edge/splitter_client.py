@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from typing import Protocol
+from typing import Protocol, cast
 
 import httptools
 
@@ -52,9 +52,9 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Kept for writing."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.ip = transport.get_extra_info("peername")[0]
+        # uvloop's transports are none of asyncio's classes, so there is nothing to check.
+        self.transport = cast(asyncio.Transport, transport)
+        self.ip = self.transport.get_extra_info("peername")[0]
         self._heard = asyncio.get_running_loop().time()
         self._front.opened(self)
 

@@ -17,6 +17,7 @@ from phasegate.edge.splitter_head import (
 from phasegate.edge.splitter_ports import CANCELED, FAILURES, Client, Front, Target
 from phasegate.edge.splitter_upstream import UpstreamConnection
 
+RETRY_AFTER = 0.03
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
 
@@ -92,18 +93,16 @@ class Exchange:
         assert self.head is not None
         return self.head
 
-    async def _open(self, version_id: str) -> None:
+    async def _open(self, version_id: str, *, after: float = 0.0) -> None:
         try:
+            await asyncio.sleep(after)
             async with asyncio.timeout(self._front.limits.answer.total_seconds()):
-                path = await self._front.reach(version_id)
-                connection = await self._front.pool.connect(version_id, path)
-        except (NotServing, OSError) as error:
-            if isinstance(error, ConnectionRefusedError | FileNotFoundError) and self._take_retry():
-                # The process is gone and its end not yet noticed; a moment later it is started again.
-                await asyncio.sleep(0.02)
-                await self._open(version_id)
-                return
-            self._fail("exceededResources" if isinstance(error, TimeoutError) else "exception")
+                connection = await self._front.connect(version_id)
+        except TimeoutError:
+            self._fail("exceededResources")
+            return
+        except (NotServing, OSError):
+            self._fail("exception")
             return
         self._ask(connection)
 
@@ -187,7 +186,9 @@ class Exchange:
         if self.answered:
             self._finish("exception", broken=True)
         elif connection is not None and self._unread(connection, error) and self._take_retry():
-            self._opening = asyncio.get_running_loop().create_task(self._open(connection.version_id))
+            # The process is probably ending; asked at once, it would take the request and reset again.
+            retry = self._open(connection.version_id, after=RETRY_AFTER)
+            self._opening = asyncio.get_running_loop().create_task(retry)
         else:
             self._fail("exception")
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from phasegate.edge.model import Invocation
 from phasegate.edge.splitter_head import BadRequest, RequestHead
-from phasegate.edge.splitter_upstream import UpstreamPool
+from phasegate.edge.splitter_upstream import UpstreamConnection, UpstreamPool
 
 CANCELED = 499
 # What Cloudflare tells a client of a Worker that threw, and of one that took too much.
@@ -63,8 +63,8 @@ class Front(Protocol):
     def next_ray(self) -> bytes:
         """An id for one request."""
 
-    async def reach(self, version_id: str) -> str:
-        """The socket of the version, which may have to be started first. Raises NotServing."""
+    async def connect(self, version_id: str) -> UpstreamConnection:
+        """A fresh connection to the version, started first if need be. Raises NotServing or OSError."""
 
     def note(self, invocation: Invocation) -> None:
         """Record a finished request."""

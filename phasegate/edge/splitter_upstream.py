@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from typing import Protocol
+from typing import Protocol, cast
 
 import httptools
 
@@ -51,8 +51,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Kept for writing."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports are none of asyncio's classes, so there is nothing to check.
+        self.transport = cast(asyncio.Transport, transport)
         self._pool.opened(self)
 
     def data_received(self, data: bytes) -> None:

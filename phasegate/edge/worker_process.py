@@ -106,7 +106,7 @@ def serve(configuration: dict[str, Any], status: Status) -> None:
             proxy_headers=False,
             # The splitter closes idle connections first, so none is closed under a request.
             timeout_keep_alive=3600,
-            timeout_graceful_shutdown=5,
+            timeout_graceful_shutdown=2,
         )
     )
     server.run()

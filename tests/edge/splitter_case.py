@@ -11,9 +11,9 @@ from typing import Any
 
 from phasegate.edge.model import Invocation, Module, VersionRecord
 from phasegate.edge.runtime import Runtime
-from phasegate.edge.splitter import Limits, Splitter, SplitMode
+from phasegate.edge.splitter import Limits, SplitMode, Splitter
 
-APP = '''
+APP = """
 import asyncio, json, os
 
 BIG = b"0123456789abcdef" * (5 * 1024 * 1024 // 16)
@@ -55,7 +55,8 @@ async def big(scope, receive, send):
 async def head(scope, receive, send):
     seen = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
     seen |= {"method": scope["method"], "path": scope["path"], "query": scope["query_string"].decode()}
-    await answer(send, json.dumps(seen).encode(), headers=[(b"Connection", b"x-private"), (b"x-private", b"1")])
+    private = [(b"Connection", b"x-private"), (b"x-private", b"1")]
+    await answer(send, json.dumps(seen).encode(), headers=private)
 
 async def slow(scope, receive, send):
     await asyncio.sleep(float(scope["query_string"] or 0.2))
@@ -93,11 +94,13 @@ PATHS = {
     "/echo": echo, "/size": size, "/big": big, "/head": head, "/slow": slow, "/hang": hang, "/throw": throw,
     "/late": late, "/silent": silent, "/failing": failing, "/crash": crash, "/empty": empty, "/early": early,
 }
-'''
+"""
 ME = {"type": "version_metadata", "name": "ME"}
 
 
-def a_version(source: str = APP, *, number: int = 1, bindings: tuple[dict[str, Any], ...] = (ME,)) -> VersionRecord:
+def a_version(
+    source: str = APP, *, number: int = 1, bindings: tuple[dict[str, Any], ...] = (ME,)
+) -> VersionRecord:
     """A version of the Worker ``rates`` with one Python module."""
     metadata = {
         "main_module": "index.py",
@@ -142,7 +145,9 @@ class Wire:
                 answer.body = await self.reader.read()
             return answer
 
-    async def get(self, path: str = "/", *, host: str = "rates.localhost", method: str = "GET", **headers: str) -> Answer:
+    async def get(
+        self, path: str = "/", *, host: str = "rates.localhost", method: str = "GET", **headers: str
+    ) -> Answer:
         """Ask without a body; underscores in header names become dashes."""
         more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         await self.send(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n".encode())
@@ -196,6 +201,16 @@ class Case:
         """One request on a connection of its own."""
         return await (await self.wire()).get(path, **more)
 
+    def reset(self) -> None:
+        """As it was at the start: the first version takes everything, and nothing is recorded."""
+        for wire in self.wires:
+            wire.writer.close()
+        self.wires.clear()
+        self.splitter.default_worker = None
+        self.splitter.lag("rates", 0)
+        self.splitter.route("rates", ((self.stable, 100.0),))
+        self.seen.clear()
+
     async def last(self) -> Invocation:
         """The newest record, once there is one."""
         await until(lambda: bool(self.seen))
@@ -205,7 +220,7 @@ class Case:
 async def until(holds: Callable[[], bool], *, limit: float = 10.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(limit):
-        while not holds():
+        while not holds():  # noqa: ASYNC110  # the condition may be about another process
             await asyncio.sleep(0.01)
 
 
