@@ -22,7 +22,7 @@ from phasegate.edge.d1_databases import Databases
 from phasegate.edge.faults import Faults
 from phasegate.edge.faults_http import Calls
 from phasegate.edge.live import Live
-from phasegate.edge.runtime import Runtime
+from phasegate.edge.runtime import Runtime, StartupFailed
 from phasegate.edge.splitter import Splitter
 from phasegate.edge.state import State
 from phasegate.edge.telemetry import Telemetry
@@ -129,7 +129,10 @@ class Edge:
             self.calls,
             Limiter(self.config.rate_limit),
         )
-        await live.resume()
+        try:
+            await live.resume()
+        except StartupFailed as error:
+            raise EdgeError(f"a version that {directory} remembers does not start again: {error}") from error
         await self._serve_api(context)
 
     async def _data_plane(self, work: Path, state: State, databases: Databases) -> Live:
