@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 
 Share = tuple[str, float]
@@ -113,6 +114,7 @@ def parse_overrides(value: str) -> Mapping[str, str]:
     return found
 
 
+@lru_cache(maxsize=1024)
 def first_label(host: str) -> str | None:
     """``rates`` of ``rates.acme.workers.dev:8080``; None for a bare address or ``localhost``."""
     name = host.partition(":")[0].rstrip(".").lower()

@@ -141,9 +141,9 @@ class Exchange:
         unbounded = head.length is None and not bodyless
         self._chunk_out = unbounded and not request.http_10
         self.keep_alive = self.keep_alive and (not unbounded or self._chunk_out)
-        self._client.write(
-            client_head(head, ray=self._ray, chunked=self._chunk_out, connection=self._connection(request))
-        )
+        connection = self._connection(request)
+        sent = client_head(head, ray=self._ray, chunked=self._chunk_out, connection=connection)
+        (self._client.write if bodyless or head.length == 0 else self._client.write_with_next)(sent)
         if request.method == b"HEAD":
             # The parser cannot be told that no body follows, so the connection is not used again.
             self._drop_upstream()

@@ -90,6 +90,9 @@ class Client(Protocol):
     def write(self, data: bytes) -> None:
         """Send bytes to the client."""
 
+    def write_with_next(self, data: bytes) -> None:
+        """Send bytes with the next ones, if those come soon."""
+
     def flow(self) -> None:
         """Read on, or stop reading, as the exchange can take it."""
 

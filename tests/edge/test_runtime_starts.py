@@ -109,7 +109,7 @@ async def test_a_version_that_hangs_is_given_up(workdir: Path):
     """
     runtime = Runtime(d1_socket=workdir / "d1", workdir=workdir, startup_limit=timedelta(milliseconds=500))
 
-    with pytest.raises(StartupFailed, match="not ready within 0.5 s"):
+    with pytest.raises(StartupFailed, match=r"not ready within 0\.5 s"):
         await runtime.start(a_version("import time; time.sleep(60)"))
 
     assert runtime.running == ()
