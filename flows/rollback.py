@@ -10,7 +10,7 @@ from pydantic import Field
 
 from phasegate.domain.events import Outcome
 from tasks.announce import announce
-from tasks.record import drive, finish
+from tasks.record import drive, finish, read_release
 from tasks.restore import call_back, restore, verify_restored, watch_until_recovered
 
 
@@ -31,6 +31,10 @@ async def rollback(
         await drive(release, str(flow_run.get_id()))
     why = await call_back(release, by=requested_by, reason=reason)
     label = await restore(release)
+    if not (await read_release(release)).was_exposed:
+        summary = f"Stopped before any production traffic: {why}."
+        await finish(release, outcome=Outcome.REFUSED, summary=summary, level="warning")
+        return Failed(name="RolledBack", message=summary)
     verified = await verify_restored(release)
     seen = await watch_until_recovered(release)
     if not (verified and seen.recovered):

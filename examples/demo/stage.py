@@ -166,6 +166,8 @@ def _start_traffic(processes: Processes, edge: dict[str, object], home: Path, ra
         *("--mix", str(SAMPLE / "traffic.json")),
         *("--progress-file", str(home / "traffic.jsonl")),
     )
+    progress = home / "traffic.jsonl"
+    processes.wait_until("traffic", lambda: progress.exists() and progress.stat().st_size > 0, limit=30)
 
 
 def _start_workers(processes: Processes) -> None:
