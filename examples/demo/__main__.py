@@ -58,7 +58,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--keep", action="store_true", help="wait at the gates for a person, stay up at the end"
     )
-    parser.add_argument("--rate", type=float, default=150.0, help="requests per second of the steady stream")
+    parser.add_argument("--rate", type=float, default=200.0, help="requests per second of the steady stream")
     return parser.parse_args()
 
 

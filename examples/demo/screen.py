@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from phasegate.domain.observation import Minute
 from phasegate.report.events_text import describe
 
 EVERY = 5.0
+LONGEST = 180
 QUIET = frozenset({"delivered", "intended", "driven", "share-seen", "notice"})
 
 
@@ -28,11 +30,12 @@ class Screen:
         self._wipe()
         print(f"{time.monotonic() - self._began:6.1f}s  {text}", flush=True)
 
-    def events(self, rows: tuple[Recorded, ...]) -> None:
+    def events(self, rows: tuple[Recorded, ...], tags: Mapping[str, str]) -> None:
         """Every new event of the ledger that a reader wants to see."""
         for row in rows:
             if row.event.kind not in QUIET:
-                self.say(f"  {describe(row.event)}")
+                text = describe(row.event, tags=tags)
+                self.say(f"  {text if len(text) <= LONGEST else text[: LONGEST - 1] + '…'}")
 
     def progress(self, state: ReleaseState, minutes: tuple[Minute, ...]) -> None:
         """Phase, weight, requests and errors of both versions, time left, verdict."""

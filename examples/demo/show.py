@@ -13,6 +13,7 @@ from phasegate.adapters.prefect_runs import PrefectRuns
 from phasegate.domain.events import Recorded
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute
+from phasegate.report.ledger_text import tags_of
 
 LIMIT = 170.0
 KEEP_LIMIT = 4 * 3600.0
@@ -66,8 +67,8 @@ class Show:
         raise TooLong(f"{name} has not ended; the logs say why")
 
     async def _look(self, name: str, rows: tuple[Recorded, ...]) -> ReleaseState:
-        self._screen.events(rows)
         state = await self._hands.journal.state(name)
+        self._screen.events(rows, tags_of(state))
         new = await self._hands.journal.ledger.minutes(name, SERVICE, after=self._known)
         self._minutes += new
         self._known = new[-1].start if new else self._known

@@ -18,6 +18,7 @@ from phasegate.wiring import outside, read_bundle
 ROOT = Path(__file__).resolve().parent.parent.parent
 SAMPLE = ROOT / "examples" / "spring-rate-api"
 SERVICE = "spring-rate-api"
+POOL = "phasegate"
 GOOD = ("0.1.11", "0.1.12")
 
 
@@ -69,12 +70,12 @@ def set_up(processes: Processes, home: Path, *, versions: tuple[str, ...], rate:
     bundles = build_bundles(edge, home / "bundles", (*GOOD, *versions))
     asyncio.run(_first_version(processes.env, bundles[GOOD[0]]))
     tell(f"version {GOOD[0]} serves 100 % at {front_door(edge)}")
-    _start_traffic(processes, edge, home, rate)
     tell("Prefect server: starting (the first start on an empty home takes half a minute)")
     api = f"http://127.0.0.1:{port}/api"
     processes.wait_until("prefect-server", lambda: _healthy(f"{api}/health"), limit=180)
     _start_workers(processes)
-    tell("worker and keeper are up")
+    _start_traffic(processes, edge, home, rate)
+    tell(f"worker and keeper are up, {rate:g} requests per second are on their way")
     return Stage(home=home, edge=edge, api=api, ui=f"http://127.0.0.1:{port}", bundles=bundles, rate=rate)
 
 
@@ -171,27 +172,13 @@ def _start_traffic(processes: Processes, edge: dict[str, object], home: Path, ra
 
 
 def _start_workers(processes: Processes) -> None:
-    processes.start(
-        "worker",
-        "-m",
-        "prefect",
-        "worker",
-        "start",
-        "--pool",
-        "phasegate",
-        "--type",
-        "process",
-        "--name",
-        "demo",
-    )
+    """Worker, keeper and the deployments at the same time; each takes seconds to import Prefect."""
+    pool = {"name": POOL, "type": "process"}
+    httpx.post(f"{processes.env['PREFECT_API_URL']}/work_pools/", json=pool, timeout=30).raise_for_status()
+    processes.start("worker", "-m", "prefect", "worker", "start", "--pool", POOL, "--name", "demo")
     processes.start("keeper", "-m", "phasegate.cli", "keeper", "--name", "keeper")
-    processes.wait_until("worker", lambda: _pool_exists(processes.env["PREFECT_API_URL"]), limit=60)
     names = ("--name", "release", "--name", "rollback")
     processes.run("deploy", "-m", "prefect", "--no-prompt", "deploy", *names)
-
-
-def _pool_exists(api: str) -> bool:
-    return _healthy(f"{api}/work_pools/phasegate")
 
 
 def _healthy(url: str) -> bool:

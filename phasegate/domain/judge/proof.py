@@ -2,17 +2,20 @@
 Whether the canary's rate is proved to be below a limit, however often one looks.
 
 The evidence against a rate p after x bad of n requests is the beta-binomial mixture with
-prior Beta(1/2, 1/2) over the likelihood of p. It is a martingale if p is true, so it ever
-reaches 1/alpha with chance alpha at most; the rates for which it has not are the interval.
+prior Beta(1/2, 1/(2 limit)) over the likelihood of p. It is a martingale if p is true, so it
+ever reaches 1/alpha with chance alpha at most; the rates for which it has not are the interval.
+Any prior keeps that promise. This one expects rates as small as the limit, not of all sizes as
+Beta(1/2, 1/2) does, and proves "below 0.1 %" with 5,876 clean requests instead of 9,766.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from math import inf, lgamma, log, log1p, pi
+from math import inf, lgamma, log, log1p
 
 _HALVINGS = 44
 _MOST = 10**13
+_LEAST_LIMIT = 1e-6
 
 
 class Standing(StrEnum):
@@ -34,14 +37,14 @@ class Proof:
 
 def standing(bad: int, total: int, *, limit: float, alpha: float) -> Standing:
     """Whether a rate below *limit* is proved, proved wrong, or neither."""
-    if not total or evidence(bad, total, limit) < -log(alpha):
+    if not total or evidence(bad, total, limit, limit=limit) < -log(alpha):
         return Standing.UNPROVEN
     return Standing.PROVEN if bad / total < limit else Standing.VIOLATED
 
 
 def prove(bad: int, total: int, *, limit: float, alpha: float) -> Proof:
     """The standing of *limit* with the interval of rates that the counts leave possible."""
-    lower, upper = bounds(bad, total, alpha=alpha)
+    lower, upper = bounds(bad, total, limit=limit, alpha=alpha)
     return Proof(standing(bad, total, limit=limit, alpha=alpha), lower, upper)
 
 
@@ -61,11 +64,11 @@ def missing(bad: int, total: int, *, limit: float, alpha: float) -> int | None:
     return _least(enough, high // 2, high)
 
 
-def bounds(bad: int, total: int, *, alpha: float) -> tuple[float, float]:
-    """The confidence interval of the rate, valid at every look: 0..1 without data."""
+def bounds(bad: int, total: int, *, limit: float, alpha: float) -> tuple[float, float]:
+    """The confidence interval of the rate around *limit*, valid at every look: 0..1 without data."""
     if not total:
         return 0.0, 1.0
-    most, known = -log(alpha), _prior(bad, total)
+    most, known = -log(alpha), _mixture(bad, total, limit)
 
     def possible(rate: float) -> bool:
         return known - _likelihood(bad, total, rate) < most
@@ -76,13 +79,16 @@ def bounds(bad: int, total: int, *, alpha: float) -> tuple[float, float]:
     return lower, upper
 
 
-def evidence(bad: int, total: int, rate: float) -> float:
-    """The logarithm of the evidence against *rate*."""
-    return _prior(bad, total) - _likelihood(bad, total, rate)
+def evidence(bad: int, total: int, rate: float, *, limit: float) -> float:
+    """The logarithm of the evidence against *rate*, with the prior that suits *limit*."""
+    return _mixture(bad, total, limit) - _likelihood(bad, total, rate)
 
 
-def _prior(bad: int, total: int) -> float:
-    return lgamma(bad + 0.5) + lgamma(total - bad + 0.5) - lgamma(total + 1) - log(pi)
+def _mixture(bad: int, total: int, limit: float) -> float:
+    """ln B(x + 1/2, n - x + b) / B(1/2, b) with b = 1/(2 limit): the prior's mean is about the limit."""
+    b = 0.5 / max(limit, _LEAST_LIMIT)
+    prior = lgamma(0.5) + lgamma(b) - lgamma(0.5 + b)
+    return lgamma(bad + 0.5) + lgamma(total - bad + b) - lgamma(total + 0.5 + b) - prior
 
 
 def _likelihood(bad: int, total: int, rate: float) -> float:
