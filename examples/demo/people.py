@@ -14,16 +14,17 @@ class People:
 
     def __init__(self, runs: PrefectRuns) -> None:
         self._runs = runs
-        self._given: set[tuple[str, int]] = set()
+        self._given: set[tuple[str, str, int]] = set()
 
     async def look(self, state: ReleaseState) -> str:
         """Answer for the next role that is missing; returns what was answered, in words."""
         question = state.question
-        if question is None or question.hold or (question.key, state.responses) in self._given:
+        if question is None or question.hold:
             return ""
+        asked = (state.release, question.key, state.responses)
         given = {answer.role for answer in state.answers}
         role = next((role for role in question.roles if role not in given), "")
-        if not role:
+        if not role or asked in self._given:
             return ""
         try:
             await self._runs.answer(state.run, _form(role))
@@ -31,7 +32,7 @@ class People:
             # The run shows its form a moment after the ledger shows the question.
             await asyncio.sleep(1)
             return ""
-        self._given.add((question.key, state.responses))
+        self._given.add(asked)
         return f"{NAMES.get(role, role)} approves as {role}"
 
 

@@ -9,7 +9,7 @@ from phasegate.domain.checklist import Outcome, Result
 from phasegate.domain.events import Checked, Event, Loaded
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Probe
-from phasegate.domain.plan import Environment, Phase
+from phasegate.domain.plan import Environment, LowTraffic, Phase
 
 HEALTH_TRIES = 10
 LOAD_TRIES = 2
@@ -60,7 +60,8 @@ async def load_staging(outside: Outside, release: str, phase: Phase) -> ReleaseS
     report: dict[str, object] = {"conclusive": True, "reason": "no load test is part of this phase"}
     if phase.load is not None:
         url = outside.target.front_door(staging_name(state.service))
-        for _ in range(LOAD_TRIES):
+        tries = LOAD_TRIES if phase.low_traffic is LowTraffic.HOLD else 1
+        for _ in range(tries):
             report = await outside.checks.load(url, phase.load)
             if report.get("conclusive"):
                 break
