@@ -13,6 +13,7 @@ from flows.rollback import rollback
 from phasegate.domain.errors import FixTheInput
 from phasegate.domain.events import Outcome
 from phasegate.domain.ledger import ReleaseState
+from tasks.form import plan_choices
 from tasks.record import drive, finish, open_release, read_release
 from tasks.wait import wait
 
@@ -21,18 +22,28 @@ Name = Annotated[str, Field(min_length=3, max_length=80)]
 
 @flow(name="release", flow_run_name="{service}")
 async def release(
-    service: Annotated[
-        str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="The Worker to release.")
-    ],
-    reason: Annotated[str, Field(min_length=3, max_length=500, description="Why; kept in the ledger.")],
-    requested_by: Annotated[Name, Field(description="Your name; you may not approve your own release.")],
-    plan: Annotated[str, Field(min_length=1, description="A rollout plan's name or file.")] = "production",
-    bundle: Annotated[str, Field(description="Path of a bundle; or give a version.")] = "",
-    version: Annotated[str, Field(description="Id or tag of an uploaded version; or give a bundle.")] = "",
-    unguarded: Annotated[str, Field(description="Why no keeper needs to watch; leave empty.")] = "",
-    release: Annotated[str, Field(description="A release to go on with; leave empty to start one.")] = "",
+    service: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")],
+    reason: Annotated[str, Field(min_length=3, max_length=500)],
+    requested_by: Name,
+    plan: Annotated[str, Field(min_length=1, json_schema_extra={"enum": plan_choices()})] = "production",
+    bundle: str = "",
+    version: str = "",
+    unguarded: str = "",
+    release: str = "",
 ) -> State:
-    """Release one version of one service, phase by phase, and take it back when it does harm."""
+    """
+    Release one version of one service, phase by phase, and take it back when it does harm.
+
+    Args:
+        service: The Worker to release, for example spring-rate-api.
+        reason: Why this is released; it is kept in the ledger and shown to those who answer the gates.
+        requested_by: Your name. You may not approve your own release.
+        plan: The rollout plan: phases, weights, soaks, criteria, thresholds, gates.
+        bundle: Path of the bundle to release. Leave empty to release an uploaded version.
+        version: Id or tag of a version that is uploaded already. Leave empty to release a bundle.
+        unguarded: Why no keeper needs to watch; it is logged and paged. Leave empty.
+        release: A release to go on with, as the ledger names it. Leave empty to start one.
+    """
     name = release or f"{service}-{str(flow_run.get_id())[:8]}"
     try:
         opened = await open_release(

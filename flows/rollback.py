@@ -16,16 +16,19 @@ from tasks.restore import call_back, restore, verify_restored, watch_until_recov
 
 @flow(name="rollback", flow_run_name="rollback-{release}")
 async def rollback(
-    release: Annotated[
-        str, Field(min_length=3, description="The release, as `phasegate ledger list` names it.")
-    ],
-    reason: Annotated[str, Field(min_length=3, description="Why; kept in the ledger and told to people.")],
-    requested_by: Annotated[str, Field(description="Who wants it.")] = "phasegate",
+    release: Annotated[str, Field(min_length=3)],
+    reason: Annotated[str, Field(min_length=3)],
+    requested_by: str = "phasegate",
 ) -> State:
     """
     Restore the known-good version, verify it, watch recovery and say how it went.
 
     The keeper may have restored it already; then that step only reads it back.
+
+    Args:
+        release: The release to take back, as the ledger names it.
+        reason: Why; it is kept in the ledger and told to people.
+        requested_by: Who wants it.
     """
     if flow_run.get_parent_flow_run_id() is None:
         await drive(release, str(flow_run.get_id()))

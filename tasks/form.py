@@ -1,11 +1,13 @@
-"""The small form of a gate, as the Prefect UI shows it."""
+"""The forms of the Prefect UI: the small one of a gate, and the choices of a run's."""
 
 from typing import Any, Literal
 
 from prefect.input import RunInput
-from pydantic import Field, create_model
+from pydantic import Field, JsonValue, create_model
 
 from phasegate.domain.events import Asked
+from phasegate.settings import Settings
+from phasegate.wiring import known_plans
 
 
 class Approval(RunInput):
@@ -24,3 +26,8 @@ def form_for(question: Asked) -> Any:
     roles: Any = Literal.__getitem__(question.roles)
     role = Field(description="The role in which you answer.")
     return create_model("Approval", __base__=Approval, role=(roles, role))
+
+
+def plan_choices() -> list[JsonValue]:
+    """The plans that the run form offers: those that exist when the flow is deployed."""
+    return [*known_plans(Settings())]
