@@ -30,7 +30,7 @@ def ledger() -> None:
 @reports_errors
 def show(release: str, as_json: bool, follow: bool, database: str) -> None:
     """Show where RELEASE stands and everything that happened to it."""
-    from phasegate import cli_ledger_reading as reading  # noqa: PLC0415
+    from phasegate import cli_ledger_reading as reading
 
     asyncio.run(reading.show(_where(database), release, as_json=as_json, follow=follow))
 
@@ -40,7 +40,7 @@ def show(release: str, as_json: bool, follow: bool, database: str) -> None:
 @reports_errors
 def list_releases(database: str) -> None:
     """List all releases, newest first, with how each stands or ended."""
-    from phasegate import cli_ledger_reading as reading  # noqa: PLC0415
+    from phasegate import cli_ledger_reading as reading
 
     asyncio.run(reading.list_releases(_where(database)))
 
@@ -51,7 +51,7 @@ def list_releases(database: str) -> None:
 @reports_errors
 def verify(release: str, database: str) -> None:
     """Check the chain of hashes of RELEASE, or of every release; exit code 1 when one is broken."""
-    from phasegate import cli_ledger_reading as reading  # noqa: PLC0415
+    from phasegate import cli_ledger_reading as reading
 
     if not asyncio.run(reading.verify(_where(database), release)):
         sys.exit(FAILED)
@@ -63,13 +63,13 @@ def verify(release: str, database: str) -> None:
 @reports_errors
 def export(release: str, database: str) -> None:
     """Print every event of RELEASE as JSON lines."""
-    from phasegate import cli_ledger_reading as reading  # noqa: PLC0415
+    from phasegate import cli_ledger_reading as reading
 
     asyncio.run(reading.export(_where(database), release))
 
 
 def _where(database: str) -> str:
-    from phasegate.adapters.ledger_address import DEFAULT  # noqa: PLC0415
-    from phasegate.settings import Settings  # noqa: PLC0415
+    from phasegate.adapters.ledger_address import DEFAULT
+    from phasegate.settings import Settings
 
     return database or str(Settings().project / DEFAULT)

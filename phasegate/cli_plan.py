@@ -11,8 +11,8 @@ PLANS = Path("deployments/plans")
 
 
 def plan_folders(extra: tuple[Path, ...] = ()) -> tuple[Path, ...]:
-    """Where plans are looked up: *extra*, then what is configured, else the project's and the shipped ones."""
-    from phasegate.settings import Settings  # noqa: PLC0415
+    """Where plans are looked up: *extra*, then what is configured, else the shipped ones."""
+    from phasegate.settings import Settings
 
     settings = Settings()
     own, shipped = settings.project / PLANS, Path(__file__).parent.parent / PLANS
@@ -46,9 +46,9 @@ def check(sources: tuple[str, ...], extra: tuple[Path, ...]) -> None:
 
 
 def _check(source: str, search: tuple[Path, ...]) -> bool:
-    from phasegate.adapters.plan_yaml import load_plan  # noqa: PLC0415
-    from phasegate.domain.errors import PlanError  # noqa: PLC0415
-    from phasegate.domain.quantities import format_duration  # noqa: PLC0415
+    from phasegate.adapters.plan_yaml import load_plan
+    from phasegate.domain.errors import PlanError
+    from phasegate.domain.quantities import format_duration
 
     try:
         found = load_plan(source, search=search)
@@ -68,10 +68,10 @@ def _check(source: str, search: tuple[Path, ...]) -> bool:
 @reports_errors
 def show(name: str, extra: tuple[Path, ...]) -> None:
     """Show the phases of the plan NAME: weight, soak, success, rollback, gate."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from phasegate.adapters.plan_yaml import load_plan  # noqa: PLC0415
-    from phasegate.report.plan_table import plan_table  # noqa: PLC0415
+    from phasegate.adapters.plan_yaml import load_plan
+    from phasegate.report.plan_table import plan_table
 
     table = plan_table(load_plan(name, search=plan_folders(extra)))
     console = Console(width=None if sys.stdout.isatty() else 160)
@@ -83,7 +83,7 @@ def show(name: str, extra: tuple[Path, ...]) -> None:
 @reports_errors
 def list_plans(extra: tuple[Path, ...]) -> None:
     """List the plans that can be named."""
-    from phasegate.adapters.plan_yaml import plan_names  # noqa: PLC0415
+    from phasegate.adapters.plan_yaml import plan_names
 
     for name in plan_names(plan_folders(extra)):
         click.echo(name)
@@ -92,6 +92,6 @@ def list_plans(extra: tuple[Path, ...]) -> None:
 @plan.command("schema")
 def schema() -> None:
     """Print the JSON schema of plan files, for editors."""
-    from phasegate.adapters.plan_schema import schema_text  # noqa: PLC0415
+    from phasegate.adapters.plan_schema import schema_text
 
     click.echo(schema_text(), nl=False)

@@ -49,7 +49,7 @@ PORT = click.IntRange(0, 65535)
 @click.command()
 @click.option("--api-port", type=PORT, default=0, help="Port of the API; 0 takes a free one.")
 @click.option("--front-port", type=PORT, default=0, help="Port of the front door; 0 takes a free one.")
-@click.option("--state", type=click.Path(file_okay=False), default=None, help="Directory to keep everything in.")
+@click.option("--state", type=click.Path(file_okay=False), default=None, help="Directory to keep it in.")
 @click.option("--telemetry-lag", default="0s", show_default=True, help="Age at which an event is visible.")
 @click.option("--sampling", type=click.IntRange(1, 1000), default=1, help="Keep every N-th event.")
 @click.option("--rate-limit/--no-rate-limit", default=True, help="Cloudflare's 1,200 calls in five minutes.")
@@ -74,8 +74,8 @@ def edge(
 
     from phasegate.domain.errors import FixTheInput
     from phasegate.domain.quantities import parse_duration
-    from phasegate.edge.config import ConfigError, EdgeConfig
     from phasegate.edge.__main__ import run
+    from phasegate.edge.config import ConfigError, EdgeConfig
 
     try:
         config = EdgeConfig(

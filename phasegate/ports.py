@@ -9,6 +9,7 @@ from typing import Protocol
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.checklist import Result
 from phasegate.domain.events import Event, Notice, Opened, Recorded
+from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Batch, Minute, Probe
 from phasegate.domain.plan import Environment, HealthContract, Load, Validation
 from phasegate.domain.versions import LiveSplit, Split, Version
@@ -131,6 +132,16 @@ class Runs(Protocol):
 
     async def publish(self, run: str, *, key: str, markdown: str) -> None:
         """Show *markdown* as an artifact of the run."""
+
+
+class Pictures(Protocol):
+    """How a release is shown to people, as Markdown."""
+
+    def progress(self, state: ReleaseState, now: datetime) -> str:
+        """Phase, weight, times, what is asked."""
+
+    def verdict(self, state: ReleaseState, minutes: tuple[Minute, ...]) -> str:
+        """The newest verdict with its table and picture."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from phasegate.domain.bundle import Bundle
 from phasegate.domain.errors import SettingsError
 from phasegate.domain.plan import RolloutPlan
 from phasegate.ports import Channel, Clock
+from phasegate.report.pictures import MarkdownPictures
 from phasegate.settings import Settings
 
 DEPLOYMENT_LOG = "deployment-log"
@@ -71,6 +72,7 @@ async def _build(settings: Settings, role: str, stack: AsyncExitStack) -> Outsid
         channels=await _channels(settings, clock, stack),
         runs=runs,
         clock=clock,
+        pictures=MarkdownPictures(),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from phasegate.actions.journal import Journal
-from phasegate.ports import Channel, Checks, Clock, Metrics, Runs, Target
+from phasegate.ports import Channel, Checks, Clock, Metrics, Pictures, Runs, Target
 
 
 @dataclass(frozen=True)
@@ -18,3 +18,4 @@ class Outside:
     channels: Mapping[str, Channel]
     runs: Runs
     clock: Clock
+    pictures: Pictures

@@ -22,8 +22,10 @@ from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment
 from phasegate.domain.verdict import Finding, Verdict
 from phasegate.keeper.care import care_for_run
+from phasegate.keeper.show import show
 
 CARE = timedelta(seconds=3)
+SHOW = timedelta(seconds=30)
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Watch:
     judging: Judging = field(default_factory=Judging)
     troubles: dict[str, str] = field(default_factory=dict)
     cared: dict[str, datetime] = field(default_factory=dict)
+    shown: dict[str, datetime] = field(default_factory=dict)
 
     async def look_at(self, release: str) -> None:
         """
@@ -45,8 +48,10 @@ class Watch:
         self.troubles.pop(release, None)
         try:
             state = await self._protect(release)
-            if state.ended is None and self._run_is_due(release):
+            if state.ended is None and self._is_due(self.cared, release, CARE):
                 await care_for_run(self.outside, state)
+            if state.ended is None and state.run and self._is_due(self.shown, release, SHOW):
+                await show(self.outside, state)
             await deliver(self.outside, release)
         except RunsAway as away:
             self.troubles[release] = str(away)
@@ -57,12 +62,12 @@ class Watch:
             self.troubles[release] = str(trouble)
             await self._page(release, trouble)
 
-    def _run_is_due(self, release: str) -> bool:
+    def _is_due(self, done: dict[str, datetime], release: str, every: timedelta) -> bool:
         """The orchestrator's SQLite server cannot bear a question a second; production is asked each tick."""
         now = self.outside.clock.now()
-        if now - self.cared.get(release, now - CARE) < CARE:
+        if now - done.get(release, now - every) < every:
             return False
-        self.cared[release] = now
+        done[release] = now
         return True
 
     def forget(self, release: str) -> None:
@@ -71,6 +76,7 @@ class Watch:
         self.outside.journal.forget(release)
         self.troubles.pop(release, None)
         self.cared.pop(release, None)
+        self.shown.pop(release, None)
 
     async def _protect(self, release: str) -> ReleaseState:
         state = await self.outside.journal.state(release)
