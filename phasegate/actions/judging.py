@@ -38,7 +38,7 @@ class Judging:
             return None
         bench = self._bench(state)
         await self._read(outside, state, bench)
-        now = outside.clock.now()
+        now = _judged_at(state, outside.clock.now())
         if away:
             bench.judge.away(now)
         return bench.judge.verdict(now)
@@ -86,6 +86,13 @@ def _feed(bench: Bench, what: str | Minute | Probe, at: datetime) -> None:
         bench.probed_until = at
         if bench.phases:
             bench.judge.probe(what)
+
+
+def _judged_at(state: ReleaseState, now: datetime) -> datetime:
+    """Staging is judged as of its load test's end: nobody uses it while people think about the gate."""
+    if _environment(state) is Environment.PRODUCTION:
+        return now
+    return min(now, state.soaks[state.phase].until + state.plan.telemetry.settle)
 
 
 def _judge(state: ReleaseState) -> Judge:
