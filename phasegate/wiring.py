@@ -128,9 +128,16 @@ async def _channels(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
     channels: dict[str, Channel] = {
         name: WebhookChannel(name, address, client) for name, address in settings.channels.items()
     }
-    log = settings.project / ".phasegate" / "deployment.log"
+    log = _beside_ledger(settings) / "deployment.log"
     channels.setdefault(DEPLOYMENT_LOG, LogChannel(DEPLOYMENT_LOG, clock, path=log))
     return channels
+
+
+def _beside_ledger(settings: Settings) -> Path:
+    """Where files of ours belong: next to a SQLite ledger, else in the project."""
+    if settings.ledger and "://" not in settings.ledger:
+        return Path(settings.ledger).absolute().parent
+    return settings.project / ".phasegate"
 
 
 def plan_directories(settings: Settings) -> tuple[Path, ...]:
