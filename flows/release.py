@@ -61,7 +61,9 @@ async def release(
 
 
 async def _walk(release: ReleaseState, *, unguarded: str) -> State:
-    for phase in release.plan.phases:
+    if release.ended is not None:
+        return _ending(release)
+    for phase in release.left:
         while not (step := await run_phase(release.release, phase, unguarded=unguarded)).finished:
             await wait(release.release, step)
         if step.aborted:

@@ -104,6 +104,11 @@ class ReleaseState(BaseModel):
         return self.plan.phase(self.phase) if self.phase and self.phase not in self.ended_phases else None
 
     @property
+    def left(self) -> tuple[Phase, ...]:
+        """The phases that have not ended yet, in order."""
+        return tuple(phase for phase in self.plan.phases if phase.name not in self.ended_phases)
+
+    @property
     def was_exposed(self) -> bool:
         """Whether production traffic was ever moved, or may have been: then recovery is worth watching."""
         return self.watching_since is not None or self.exposed
