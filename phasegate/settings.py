@@ -1,15 +1,30 @@
 """What is configured, from the environment (``PHASEGATE_…``); secrets never show in text."""
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as Unreadable
+
+from phasegate.domain.errors import SettingsError
+from phasegate.domain.quantities import Duration
 
 
 class Settings(BaseSettings):
     """Addresses, account and token. Every field is an environment variable with the prefix ``PHASEGATE_``."""
 
     model_config = SettingsConfigDict(env_prefix="PHASEGATE_", extra="ignore", frozen=True)
+
+    def __init__(self, **given: Any) -> None:
+        """Read the environment. Raises SettingsError naming every variable that cannot be used."""
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise SettingsError("\n".join(map(_words, error.errors(include_input=False)))) from None
+        except Unreadable as error:
+            raise SettingsError(f"PHASEGATE_…: {error}; lists and mappings are written as JSON") from None
 
     ledger: str = Field(default="", description="SQLite file or SQLAlchemy URL; default .phasegate/ledger.db")
     plans: tuple[Path, ...] = Field(
@@ -32,3 +47,13 @@ class Settings(BaseSettings):
     prefect_ui_url: str = Field(default="", description="Address of the Prefect UI, for links")
     prefect_auth: SecretStr = Field(default=SecretStr(""), description="user:password of the Prefect API")
     api_timeout: float = Field(default=15.0, gt=0, description="Seconds that one API call may take")
+    wait_in_place: Duration = Field(
+        default=timedelta(seconds=60),
+        description="A run waits this long in its process; for a longer wait it suspends",
+    )
+
+
+def _words(fault: Any) -> str:
+    """The variable and what is wrong with it, without pydantic's own prefix."""
+    variable = f"PHASEGATE_{'_'.join(map(str, fault['loc'])).upper()}"
+    return f"{variable}: {str(fault['msg']).removeprefix('Value error, ')}"

@@ -11,12 +11,12 @@ from phasegate.actions.outside import Outside
 from phasegate.domain.events import Asked
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.steps import Next, Step
+from phasegate.settings import Settings
 from phasegate.wiring import shared
 from tasks.form import form_for
 from tasks.gate import gate
 from tasks.record import show_progress
 
-IN_PLACE = timedelta(seconds=60)
 LOOK = timedelta(milliseconds=500)
 SHOW = timedelta(seconds=5)
 BACKSTOP = timedelta(hours=1)
@@ -26,8 +26,9 @@ async def wait(release: str, step: Step) -> None:
     """
     Wait until the step is over or the release is called off.
 
-    In place the ledger is read twice a second. Suspended, no process exists and
-    the keeper wakes the run; only a parent flow may suspend itself.
+    The setting ``wait_in_place`` says how long a wait may be to happen in place, where
+    the ledger is read twice a second. Suspended, no process exists and the keeper wakes
+    the run; only a parent flow may suspend itself.
     """
     outside = await shared()
     if step.next is Next.QUESTION and step.question is not None:
@@ -37,7 +38,7 @@ async def wait(release: str, step: Step) -> None:
 
 
 async def _soak(outside: Outside, release: str, until: datetime) -> None:
-    if until - outside.clock.now() > IN_PLACE:
+    if until - outside.clock.now() > Settings().wait_in_place:
         await asuspend_flow_run(key=f"soak-{outside.clock.now():%Y%m%d%H%M%S}", timeout=None)
         return
     shown = outside.clock.now()
@@ -85,7 +86,7 @@ async def _ask(outside: Outside, state: ReleaseState, question: Asked) -> Any:
         "wait_for_input": form_for(question).with_initial_data(description=question.evidence),
         "key": f"{question.key}-{state.responses}",
     }
-    if left > IN_PLACE:
+    if left > Settings().wait_in_place:
         return await asuspend_flow_run(timeout=int((left + BACKSTOP).total_seconds()), **asking)
     try:
         timeout = max(5, int(left.total_seconds()) + 10)
