@@ -48,4 +48,6 @@ def decide(phase: Phase, verdict: Verdict, *, extended: int, approved: bool) -> 
 
 
 def _may_accept(phase: Phase, verdict: Verdict) -> bool:
-    return phase.low_traffic is LowTraffic.ACCEPT and not verdict.violated and not verdict.silent
+    if verdict.violated or verdict.doubtful or verdict.silent:
+        return False
+    return phase.low_traffic is LowTraffic.ACCEPT

@@ -60,7 +60,8 @@ class Verdict(BaseModel):
 
     ``judged_until`` is the end of the newest interval that was judged, ``None``
     before the first. ``violated`` tells a success criterion proved broken from
-    one that is merely unproven; neither is harmful by itself.
+    one that is merely unproven; neither is harmful by itself. ``doubtful`` counts
+    speak against a criterion without proving it broken: they are not accepted as thin.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,6 +71,9 @@ class Verdict(BaseModel):
     finding: Finding
     reasons: tuple[Reason, ...] = Field(min_length=1)
     violated: bool = False
+    doubtful: bool = Field(
+        default=False, description="Chance explains the counts in fewer than 5 % of cases."
+    )
     silent: bool = Field(
         default=False, description="No data, or the source away, for longer than the plan allows."
     )

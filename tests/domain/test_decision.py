@@ -69,11 +69,16 @@ def test_a_person_may_answer_the_hold():
 
 @pytest.mark.parametrize(
     ("changes", "action"),
-    [({}, Action.PROMOTE), ({"silent": True}, Action.ASK), ({"violated": True}, Action.ASK)],
+    [
+        ({}, Action.PROMOTE),
+        ({"silent": True}, Action.ASK),
+        ({"violated": True}, Action.ASK),
+        ({"doubtful": True}, Action.ASK),
+    ],
 )
 def test_low_traffic_is_accepted_only_when_nothing_speaks_against_it(changes, action):
     """
-    Few requests may be accepted in the plan; silence and a violation may not.
+    Few requests may be accepted in the plan; silence, a violation and counts that look bad may not.
     """
     phase = the_phase(low_traffic="accept")
 

@@ -141,3 +141,26 @@ def test_latency_is_proved_like_errors():
     assert found.finding is Finding.HEALTHY
     assert found.threshold == "< 5 % slower than 500ms (P95 < 500ms)"
     assert (found.bad, found.total) == (10, 1000)
+
+
+def test_thin_evidence_that_looks_bad_is_doubtful():
+    """
+    Nine failures of 1,900 prove nothing yet, but chance makes them of one in a thousand in 1 of 7,000 cases.
+    """
+    judge = a_judge()
+    judge.add(a_minute(0, served(CANARY, 1902, 9)))
+
+    verdict = judge.verdict(after(3))
+
+    assert not verdict.violated
+    assert verdict.doubtful
+
+
+def test_one_failure_of_a_few_hundred_is_no_doubt():
+    """
+    One in a thousand makes one failure of 314 in every fourth case.
+    """
+    judge = a_judge()
+    judge.add(a_minute(0, served(CANARY, 314, 1)))
+
+    assert not judge.verdict(after(3)).doubtful

@@ -14,7 +14,7 @@ from phasegate.domain.errors import Refused
 from phasegate.domain.judge import absolute, alerts, health, memory, silence
 from phasegate.domain.judge.measure import measure
 from phasegate.domain.judge.memory import Memory, Sums
-from phasegate.domain.judge.success import Evidence, judge_rate
+from phasegate.domain.judge.success import Evidence, Rated, judge_rate
 from phasegate.domain.judge.tally import blame, nothing, tally
 from phasegate.domain.judge.windows import LONGEST, Row, Windows
 from phasegate.domain.observation import Minute, Probe
@@ -100,7 +100,7 @@ class Judge:
         silent = quiet is not None and quiet.holds
         firing = alerts.firing(self._table, windows=None if silent else kept.windows, health=kept.health)
         broken = self._broken(kept)
-        criteria, violated = self._criteria(kept, firing, now=now, silent=silent)
+        criteria, rated = self._criteria(kept, firing, now=now, silent=silent)
         heard = (silence.unheard(quiet),) if quiet else ()
         # A silence that only warns is told but decides nothing: the plan says when it holds.
         finding = worst(tuple(one.finding for one in (*broken, *criteria, *(heard if silent else ()))))
@@ -109,7 +109,8 @@ class Judge:
             at=now,
             finding=finding,
             reasons=_sorted((*broken, *heard, *criteria)),
-            violated=violated,
+            violated=any(rate.violated for rate in rated),
+            doubtful=any(rate.doubtful for rate in rated),
             silent=silent,
             alerts=(*firing, silence.warn(quiet)) if quiet else firing,
             judged_until=kept.judged_until,
@@ -209,13 +210,13 @@ class Judge:
 
     def _criteria(
         self, kept: Memory, firing: tuple[Alert, ...], *, now: datetime, silent: bool
-    ) -> tuple[tuple[Reason, ...], bool]:
-        reasons, violated = [], False
+    ) -> tuple[tuple[Reason, ...], tuple[Rated, ...]]:
+        reasons, rated = [], []
         for rule in self._phase.success:
             match rule:
                 case ErrorRateBelow() | LatencyBelow():
-                    reason, broken = self._rate(kept, rule)
-                    violated |= broken
+                    rated.append(self._rate(kept, rule))
+                    reason = rated[-1].reason.model_copy(update={"query": kept.query})
                 case HealthPassing():
                     reason = health.passing(kept.health, plan=self._plan, now=now)
                 case NoCriticalAlert():
@@ -223,17 +224,16 @@ class Judge:
                 case _:
                     continue
             reasons.append(reason)
-        return tuple(reasons), violated
+        return tuple(reasons), tuple(rated)
 
-    def _rate(self, kept: Memory, rule: ErrorRateBelow | LatencyBelow) -> tuple[Reason, bool]:
+    def _rate(self, kept: Memory, rule: ErrorRateBelow | LatencyBelow) -> Rated:
         until = kept.judged_until or kept.entered
-        reason, violated = judge_rate(
+        return judge_rate(
             measure(rule, self._cuts),
             pool=Evidence(kept.pool.canary, kept.pool.control, kept.pool.since, until),
             phase=Evidence(kept.alone.canary, kept.alone.control, kept.alone.since, until),
             alpha=self._plan.alpha,
         )
-        return reason.model_copy(update={"query": kept.query}), violated
 
     def _no_critical(self, kept: Memory, firing: tuple[Alert, ...], *, silent: bool) -> Reason:
         window = kept.windows.last(1)

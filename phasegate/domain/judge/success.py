@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from phasegate.domain.judge import words
+from phasegate.domain.judge.binomial import tail
 from phasegate.domain.judge.measure import Measure
 from phasegate.domain.judge.proof import Proof, Standing, missing, prove, standing
 from phasegate.domain.judge.tally import Pair, Tally
 from phasegate.domain.verdict import Finding, Reason
+
+DOUBT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +23,22 @@ class Evidence:
     until: datetime
 
 
-def judge_rate(measured: Measure, *, pool: Evidence, phase: Evidence, alpha: float) -> tuple[Reason, bool]:
+@dataclass(frozen=True, slots=True)
+class Rated:
     """
-    Judge one rate and say whether it is violated.
+    One rate, judged: *violated* is proved, *doubtful* is what chance explains in fewer than 5 % of cases.
+
+    Doubt proves nothing, but thin evidence that speaks against a version is not accepted as thin.
+    """
+
+    reason: Reason
+    violated: bool
+    doubtful: bool
+
+
+def judge_rate(measured: Measure, *, pool: Evidence, phase: Evidence, alpha: float) -> Rated:
+    """
+    Judge one rate.
 
     The pool of all phases proves; the phase alone or the pool violates, so good hours at
     10 % cannot hide a bad one at 50 %.
@@ -32,7 +48,16 @@ def judge_rate(measured: Measure, *, pool: Evidence, phase: Evidence, alpha: flo
     proof = prove(bad, total, limit=measured.limit, alpha=alpha)
     finding = Finding.HEALTHY if proof.standing is Standing.PROVEN else Finding.INCONCLUSIVE
     text = _text(measured, (bad, total), proof=proof, alpha=alpha)
-    return _reason(measured, worse, finding=finding, text=text), proof.standing is Standing.VIOLATED
+    return Rated(
+        _reason(measured, worse, finding=finding, text=text),
+        violated=proof.standing is Standing.VIOLATED,
+        doubtful=_doubtful(measured, pool) or _doubtful(measured, phase),
+    )
+
+
+def _doubtful(measured: Measure, evidence: Evidence) -> bool:
+    bad, total = evidence.canary.pairs[measured.slot]
+    return bad > 0 and tail(bad, total, measured.limit) <= DOUBT
 
 
 def _violated(measured: Measure, evidence: Evidence, *, alpha: float) -> bool:
