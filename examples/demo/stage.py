@@ -59,8 +59,20 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
-def set_up(processes: Processes, home: Path, *, versions: tuple[str, ...], rate: float, say: object) -> Stage:
-    """Start everything and wait until version 1 answers real requests."""
+def set_up(
+    processes: Processes,
+    home: Path,
+    *,
+    versions: tuple[str, ...],
+    rate: float,
+    say: object,
+    deploy: tuple[str, ...] = ("--name", "release", "--name", "rollback"),
+) -> Stage:
+    """
+    Start everything and wait until version 1 answers real requests.
+
+    *deploy* is what ``prefect deploy`` is told; the demo leaves out the schedule, which costs processor time.
+    """
     tell = say if callable(say) else print
     port = free_port()
     _start_prefect(processes, port)
@@ -73,7 +85,7 @@ def set_up(processes: Processes, home: Path, *, versions: tuple[str, ...], rate:
     tell("Prefect server: starting (the first start on an empty home takes half a minute)")
     api = f"http://127.0.0.1:{port}/api"
     processes.wait_until("prefect-server", lambda: _healthy(f"{api}/health"), limit=180)
-    _start_workers(processes)
+    _start_workers(processes, deploy)
     _start_traffic(processes, edge, home, rate)
     tell(f"worker and keeper are up, {rate:g} requests per second are on their way")
     return Stage(home=home, edge=edge, api=api, ui=f"http://127.0.0.1:{port}", bundles=bundles, rate=rate)
@@ -171,14 +183,13 @@ def _start_traffic(processes: Processes, edge: dict[str, object], home: Path, ra
     processes.wait_until("traffic", lambda: progress.exists() and progress.stat().st_size > 0, limit=30)
 
 
-def _start_workers(processes: Processes) -> None:
+def _start_workers(processes: Processes, deploy: tuple[str, ...]) -> None:
     """Worker, keeper and the deployments at the same time; each takes seconds to import Prefect."""
     pool = {"name": POOL, "type": "process"}
     httpx.post(f"{processes.env['PREFECT_API_URL']}/work_pools/", json=pool, timeout=30).raise_for_status()
     processes.start("worker", "-m", "prefect", "worker", "start", "--pool", POOL, "--name", "demo")
     processes.start("keeper", "-m", "phasegate.cli", "keeper", "--name", "keeper")
-    names = ("--name", "release", "--name", "rollback")
-    processes.run("deploy", "-m", "prefect", "--no-prompt", "deploy", *names)
+    processes.run("deploy", "-m", "prefect", "--no-prompt", "deploy", *deploy)
 
 
 def _healthy(url: str) -> bool:
