@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.figures import Figure
 from phasegate.adapters.ledger_sql import SqlLedger
 from phasegate.domain.errors import Superseded
 from phasegate.domain.events import Noted
@@ -85,16 +86,35 @@ def databases() -> Iterator[dict[str, str]]:
             yield {**found, "postgres": server.database()}
 
 
-def main(seconds: float) -> None:
-    """Measure everything and print it."""
-    cases = {
+def cases() -> dict[str, list[str]]:
+    """What is measured: which releases are written to at the same time."""
+    return {
         "1 writer": ["single"],
         f"{WRITERS} writers, one release": ["shared"] * WRITERS,
         f"{WRITERS} writers, a release each": [f"own-{number}" for number in range(WRITERS)],
     }
+
+
+def figures(seconds: float = 2.0) -> tuple[Figure, ...]:
+    """Durable events a second on every database that is here."""
+    with databases() as found:
+        return tuple(
+            Figure(
+                "ledger",
+                f"{name}, {case}",
+                measure(url, releases, seconds=seconds)["rows_per_second"],
+                "events/s",
+            )
+            for name, url in found.items()
+            for case, releases in cases().items()
+        )
+
+
+def main(seconds: float) -> None:
+    """Measure everything and print it."""
     with databases() as found:
         for name, url in found.items():
-            for case, releases in cases.items():
+            for case, releases in cases().items():
                 print(json.dumps({"database": name, "case": case, **measure(url, releases, seconds=seconds)}))
 
 

@@ -22,6 +22,7 @@ from typing import cast
 
 import uvloop
 
+from benchmarks.figures import Figure
 from phasegate.edge.model import Invocation, Module, VersionRecord
 from phasegate.edge.runtime import Runtime
 from phasegate.edge.splitter import Splitter
@@ -33,6 +34,8 @@ async def app(scope, receive, send):
 """
 REQUEST = b"GET /api/v1/health HTTP/1.1\r\nHost: rates.localhost\r\n\r\n"
 BLOCKS = 6
+REQUESTS = 3000
+CONNECTIONS = 8
 LIMIT = timedelta(seconds=20)
 
 
@@ -120,8 +123,10 @@ async def _serve(pipe: Connection, workdir: Path) -> None:
     pipe.send(len(seen))
 
 
-async def compare(port: int, path: str, *, requests: int, connections: int, pids: dict[str, int]) -> None:
-    """Alternate blocks of both kinds and print their medians."""
+async def compare(
+    port: int, path: str, *, requests: int, connections: int, pids: dict[str, int]
+) -> dict[str, Block]:
+    """Alternate blocks of both kinds; the medians of each."""
     loop = asyncio.get_running_loop()
     through = [(await loop.create_connection(Asker, "127.0.0.1", port))[1] for _ in range(connections)]
     direct = [(await loop.create_unix_connection(Asker, path))[1] for _ in range(connections)]
@@ -133,30 +138,41 @@ async def compare(port: int, path: str, *, requests: int, connections: int, pids
         for kind in order:
             askers = through if kind == "splitter" else direct
             blocks[kind].append(await measure(askers, requests // BLOCKS, **pids))
-    report(blocks)
+    return {kind: _median(measured) for kind, measured in blocks.items()}
 
 
-def report(blocks: dict[str, list[Block]]) -> None:
-    """Print a line for each kind and the difference."""
-    rows = {
-        kind: [
-            statistics.median(getattr(block, name) for block in measured)
+def _median(blocks: list[Block]) -> Block:
+    return Block(
+        *(
+            statistics.median(getattr(block, name) for block in blocks)
             for name in ("wall", "splitter", "version")
-        ]
-        for kind, measured in blocks.items()
-    }
+        )
+    )
+
+
+def report(rows: dict[str, Block]) -> None:
+    """Print a line for each kind and the difference."""
     print(f"{'µs a request':<14}{'wall':>9}{'splitter CPU':>15}{'version CPU':>15}")
     for kind, row in rows.items():
-        print(f"{kind:<14}{row[0]:>9.1f}{row[1]:>15.1f}{row[2]:>15.1f}")
-    print(f"wall ratio {rows['splitter'][0] / rows['direct'][0]:.2f}")
+        print(f"{kind:<14}{row.wall:>9.1f}{row.splitter:>15.1f}{row.version:>15.1f}")
+    print(f"wall ratio {rows['splitter'].wall / rows['direct'].wall:.2f}")
 
 
-def main() -> None:
-    """Run once."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=3000, help="of each kind (default 3000)")
-    parser.add_argument("--connections", type=int, default=8, help="open at once (default 8)")
-    given = parser.parse_args()
+def figures() -> tuple[Figure, ...]:
+    """What a request costs directly and through the splitter, in the same run."""
+    rows, _ = run(REQUESTS, CONNECTIONS)
+    direct, through = rows["direct"], rows["splitter"]
+    part = "splitter"
+    return (
+        Figure(part, "direct request, wall", direct.wall, "µs"),
+        Figure(part, "through the splitter, wall", through.wall, "µs"),
+        Figure(part, "the splitter's own CPU", through.splitter, "µs"),
+        Figure(part, "through the splitter / direct", through.wall / direct.wall, "times"),
+    )
+
+
+def run(requests: int, connections: int) -> tuple[dict[str, Block], int]:
+    """Start an edge and ask it; the medians of each kind and how many requests were recorded."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     with tempfile.TemporaryDirectory() as workdir:
@@ -164,16 +180,29 @@ def main() -> None:
         edge.start()
         try:
             if not ours.poll(15):
-                raise SystemExit("the edge did not start within 15 s")
+                raise RuntimeError("the edge did not start within 15 s")
             port, path, version = ours.recv()
             pids = {"splitter": edge.pid or os.getpid(), "version": version}
-            asked = compare(port, path, requests=given.requests, connections=given.connections, pids=pids)
-            uvloop.run(asyncio.wait_for(asked, LIMIT.total_seconds()))
+            asked = compare(port, path, requests=requests, connections=connections, pids=pids)
+            rows = uvloop.run(asyncio.wait_for(asked, LIMIT.total_seconds()))
             ours.send(None)
-            print(f"recorded {ours.recv()} requests")
+            return rows, ours.recv()
         finally:
             edge.join(5)
             edge.kill()
+
+
+def main() -> None:
+    """Run once."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=REQUESTS, help=f"of each kind (default {REQUESTS})")
+    parser.add_argument(
+        "--connections", type=int, default=CONNECTIONS, help=f"open at once (default {CONNECTIONS})"
+    )
+    given = parser.parse_args()
+    rows, recorded = run(given.requests, given.connections)
+    report(rows)
+    print(f"recorded {recorded} requests")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Judge what was observed and say what comes next."""
 
 from phasegate.actions.advancing import end_phase, extend, judge_phase, waiting
-from phasegate.actions.gates import ask
+from phasegate.actions.gates import ask, close_question
 from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.domain.decision import Action, Decision
@@ -22,7 +22,8 @@ async def evaluate(release: str, phase: str) -> Step:
     While a soak runs or a question stands nothing is judged here: the keeper does.
     """
     outside = await shared()
-    state = await outside.journal.state(release)
+    # The keeper lets questions expire; a release that nobody watches must not wait for ever.
+    state = await close_question(outside, release)
     rule = state.plan.phase(phase)
     step = waiting(state, rule, now=outside.clock.now())
     if step is not None:

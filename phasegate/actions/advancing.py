@@ -11,6 +11,7 @@ from phasegate.actions.collecting import collect, collect_staging, probe_candida
 from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.actions.sharing import note_share
+from phasegate.actions.traffic import refuse_foreign
 from phasegate.domain.checklist import Outcome, open_items
 from phasegate.domain.decision import Action, Decision, decide
 from phasegate.domain.errors import MetricsAway
@@ -45,19 +46,30 @@ async def begin_soak(
 
 async def look(outside: Outside, state: ReleaseState, judging: Judging) -> Verdict | None:
     """Collect what is settled, ask for health once more, and judge; None while nothing is watched."""
-    away = False
-    try:
-        if state.current and state.current.environment is Environment.STAGING:
-            soak = state.soaks.get(state.phase)
-            if soak:
-                await collect_staging(outside, state, since=soak.since)
-                await probe_staging(outside, state)
-        else:
-            await collect(outside, state)
-            await probe_candidate(outside, state)
-    except MetricsAway:
-        away = True
+    away = not await _collected(outside, state)
+    # Without counts the health check is all that can show harm.
+    if _in_staging(state):
+        if state.phase in state.soaks:
+            await probe_staging(outside, state)
+    else:
+        await probe_candidate(outside, state)
     return await judging.verdict(outside, state, away=away)
+
+
+def _in_staging(state: ReleaseState) -> bool:
+    return state.current is not None and state.current.environment is Environment.STAGING
+
+
+async def _collected(outside: Outside, state: ReleaseState) -> bool:
+    soak = state.soaks.get(state.phase)
+    try:
+        if not _in_staging(state):
+            await collect(outside, state)
+        elif soak:
+            await collect_staging(outside, state, since=soak.since)
+    except MetricsAway:
+        return False
+    return True
 
 
 def waiting(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:
@@ -84,7 +96,8 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
     Judge the soak that is over and note verdict and decision.
 
     None when the release was called off meanwhile. A gate's approval is no
-    verdict: health is judged again here before it takes effect.
+    verdict: health is judged again here before it takes effect. Raises Drift when
+    what was watched is not what is live.
     """
     state = await outside.journal.state(release)
     verdict = await look(outside, state, judging)
@@ -102,7 +115,9 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
     state = await outside.journal.state(release)
     if state.aborting:
         return None
-    state = await note_share(outside, release, phase) if phase.takes_traffic else state
+    if phase.takes_traffic:
+        await refuse_foreign(outside, release)
+        state = await note_share(outside, release, phase)
     decision = _decide(state, phase, verdict)
     await outside.journal.record(
         release, lambda s: None if s.aborting else Decided(phase=phase.name, decision=decision)

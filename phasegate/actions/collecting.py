@@ -61,10 +61,11 @@ async def probe_candidate(outside: Outside, state: ReleaseState) -> Probe | None
     Ask the candidate for its health through the front door, and store the answer.
 
     The override header reaches it at any weight, 0 included. An answer by another
-    version proves nothing about the candidate and is dropped: None.
+    version proves nothing about the candidate and is dropped: None. So is a
+    question before the plan's ``health.every`` is over.
     """
     canary = state.canary
-    if canary is None:
+    if canary is None or await _asked_lately(outside, state, state.service):
         return None
     overrides = f'{state.service}="{canary.id}"'
     probe = await outside.checks.health(
@@ -78,11 +79,21 @@ async def probe_candidate(outside: Outside, state: ReleaseState) -> Probe | None
 
 async def probe_staging(outside: Outside, state: ReleaseState) -> Probe | None:
     """Ask the staging Worker for its health, and store the answer unless another version gave it."""
+    if await _asked_lately(outside, state, staging_name(state.service)):
+        return None
     probe = await probe_service(outside, state, environment=Environment.STAGING)
     if probe.served_by not in ("", state.uploaded[Environment.STAGING].tag):
         return None
     await outside.journal.ledger.add_probe(state.release, probe)
     return probe
+
+
+async def _asked_lately(outside: Outside, state: ReleaseState, worker: str) -> bool:
+    """The plan's pace makes "3 in a row" a time; half a tick of slack keeps it from skipping a look."""
+    pause = state.plan.health.every - state.plan.tick / 2
+    door = outside.target.front_door(worker)
+    recent = await outside.journal.ledger.probes(state.release, after=outside.clock.now() - pause)
+    return any(probe.url.startswith(f"{door}/") for probe in recent)
 
 
 async def probe_service(outside: Outside, state: ReleaseState, *, environment: Environment) -> Probe:

@@ -40,9 +40,12 @@ class Journal:
         rows = await self.ledger.events(release, after=known.seq if known else 0)
         if known is None and not rows:
             raise Refused(f"the ledger knows no release {release!r}; `phasegate ledger list` shows all")
-        if rows:
-            self._states[release] = replay(rows, known)
-        return self._states[release]
+        state = replay(rows, known)
+        newest = self._states.get(release)
+        # Two looks at one release may overlap; the one that read less must not win.
+        if newest is None or newest.seq < state.seq:
+            self._states[release] = state
+        return state
 
     async def record(
         self, release: str, decide: Callable[[ReleaseState], Event | None], *, fence: int | None = None

@@ -14,15 +14,15 @@ from phasegate.domain.recovery import Recovery, recovery
 from phasegate.domain.versions import Split
 
 
-async def restore(outside: Outside, release: str) -> ReleaseState:
+async def restore(outside: Outside, release: str, *, again: bool = False) -> ReleaseState:
     """
-    Bring the known-good version that the ledger names to 100 %.
+    Bring the known-good version that the ledger names to 100 %; *again* also after it was back once.
 
     Raises Drift when a foreign split without the candidate is in force,
     CannotRestore when the platform refuses, TargetAway when it does not answer.
     """
     state = await outside.journal.state(release)
-    if state.restored_at is not None and not state.exposed:
+    if state.restored_at is not None and not state.exposed and not again:
         return state
     split = Split.whole(state.known_good.id)
     state = await shift(outside, release, split, because=f"take back: {state.why_abort}"[:900], raising=False)
@@ -60,7 +60,10 @@ async def verify(outside: Outside, release: str) -> ReleaseState:
     if not right:
         detail += f"; answered by {probe.served_by}, expected {wanted}"
     event = Verified(ok=probe.ok and right, version=probe.served_by, detail=detail)
-    return await outside.journal.record(release, lambda s: None if s.verified == event else event)
+    known = (event.ok, event.version)
+    return await outside.journal.record(
+        release, lambda s: None if s.verified and (s.verified.ok, s.verified.version) == known else event
+    )
 
 
 async def watch_recovery(outside: Outside, release: str) -> Recovery:

@@ -5,7 +5,10 @@ The lease makes sure that one driver acts; its fencing number goes into the same
 transaction as the intent, so a driver that wakes up late cannot write another one.
 """
 
+import asyncio
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from phasegate.actions.outside import Outside
@@ -28,11 +31,63 @@ async def shift(outside: Outside, release: str, split: Split, *, because: str, r
     target raises; an intent never stays open without being resolved by reading.
     """
     state = await outside.journal.state(release)
-    lease = await _lease(outside, release)
-    try:
+    async with _right_to_act(outside, release) as lease:
         return await _shift(outside, state, split, because=because, raising=raising, lease=lease)
+
+
+async def foreign(outside: Outside, release: str) -> LiveSplit | None:
+    """
+    The live split when it is neither the ledger's nor one that is being written; else None.
+
+    Reads only. Raises Drift when the Worker is gone, TargetAway.
+    """
+    before = await outside.journal.state(release)
+    live = await _read(outside, before)
+    state = await outside.journal.state(release)
+    if (state.live, state.pending) != (before.live, before.pending):
+        return None
+    known = (state.live.split, *((state.pending.split,) if state.pending else ()))
+    return None if any(live.split.same_traffic(split) for split in known) else live
+
+
+async def refuse_foreign(outside: Outside, release: str) -> ReleaseState:
+    """Note a split that somebody else deployed and raise Drift; note as well when it is over."""
+    live = await foreign(outside, release)
+    if live is None:
+        return await outside.journal.record(release, _drift_over)
+    state = await outside.journal.record(release, lambda s: _drifted(s, live))
+    raise Drift(_drift_words(state, live))
+
+
+def _drift_over(state: ReleaseState) -> Acted | None:
+    if state.drift is None or state.pending is not None:
+        return None
+    return Acted(intent="", worker=state.service, live=state.live)
+
+
+@asynccontextmanager
+async def _right_to_act(outside: Outside, release: str) -> AsyncIterator[Lease]:
+    lease = await _lease(outside, release)
+    keeping = asyncio.create_task(_keep(outside, lease))
+    try:
+        yield lease
     finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
         await outside.journal.ledger.give_back(lease)
+
+
+async def _keep(outside: Outside, lease: Lease) -> None:
+    """A platform may take longer to write than a lease lasts; nobody else may write meanwhile."""
+    while True:
+        await outside.clock.sleep(LEASE / 3)
+        now = outside.clock.now()
+        try:
+            await outside.journal.ledger.take(lease.release, holder=lease.holder, ttl=LEASE, now=now)
+        except Superseded:
+            return
+        except Away:
+            continue
 
 
 async def _lease(outside: Outside, release: str) -> Lease:
@@ -155,7 +210,8 @@ def _drift_words(state: ReleaseState, live: LiveSplit) -> str:
     return (
         f"somebody else deployed {state.service}: expected {words(state.live.split)}, "
         f"found {words(live.split)} ({live.message or 'no message'}); nothing was changed. "
-        "Decide who is right, then abort or start again"
+        f"The release waits for a person: bring back what was expected and it goes on, or call it off "
+        f"(phasegate abort) and bring back {state.known_good.label} to end it"
     )
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from phasegate.domain import events as e
 from phasegate.domain.checklist import Result
-from phasegate.domain.plan import Environment, Phase, RolloutPlan
+from phasegate.domain.plan import STORED, Environment, Phase, RolloutPlan
 from phasegate.domain.verdict import Reason, Verdict
 from phasegate.domain.versions import LiveSplit, Version
 
@@ -33,7 +33,11 @@ class SoakState(BaseModel):
 
 
 class ReleaseState(BaseModel):
-    """Where one release is. ``seq`` is the last event that went into it."""
+    """
+    Where one release is. ``seq`` is the last event that went into it.
+
+    ``drivers`` counts the runs that took it up since it last got further.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -46,6 +50,7 @@ class ReleaseState(BaseModel):
     known_good: Version
     live: LiveSplit
     run: str = ""
+    drivers: int = 0
     phase: str = ""
     ended_phases: tuple[str, ...] = ()
     uploaded: dict[Environment, Version] = {}
@@ -170,20 +175,24 @@ def replay(rows: Iterable[e.Recorded], state: ReleaseState | None = None) -> Rel
 def _first(row: e.Recorded) -> ReleaseState:
     if not isinstance(row.event, e.Opened):
         raise ValueError(f"a release begins with 'opened', not with {row.event.kind!r}")
-    return ReleaseState(
-        release=row.release,
-        seq=row.seq,
-        at=row.at,
-        opened=row.event,
-        opened_at=row.at,
-        plan=RolloutPlan.model_validate(row.event.plan),
-        known_good=row.event.known_good,
-        live=row.event.live,
-    )
+    fields = {
+        "release": row.release,
+        "seq": row.seq,
+        "at": row.at,
+        "opened": row.event,
+        "opened_at": row.at,
+        "plan": row.event.plan,
+        "known_good": row.event.known_good,
+        "live": row.event.live,
+    }
+    # The plan was safe when it was opened; rules that came later must not leave it unwatched.
+    return ReleaseState.model_validate(fields, context=STORED)
 
 
 def _next(state: ReleaseState, row: e.Recorded) -> ReleaseState:
     changes = _FOLD[row.event.kind](state, row) if row.event.kind in _FOLD else {}
+    if row.event.kind in _PROGRESS:
+        changes = {**changes, "drivers": 0}
     return state.model_copy(update={**changes, "seq": row.seq, "at": row.at})
 
 
@@ -250,8 +259,15 @@ def _delivered(state: ReleaseState, row: Any) -> dict[str, Any]:
     return {"undelivered": tuple(item for item in state.undelivered if item != done)}
 
 
+# After one of these a run got further than the one before it; ``drivers`` counts runs since the last.
+_PROGRESS = frozenset(
+    {
+        *("phase-began", "uploaded", "checked", "loaded", "soaking", "extended", "acted", "decided"),
+        *("asked", "answered", "phase-ended", "breached", "abort-asked", "verified", "recovered"),
+    }
+)
 _FOLD: dict[str, Any] = {
-    "driven": lambda s, r: {"run": r.event.run},
+    "driven": lambda s, r: {"run": r.event.run, "drivers": s.drivers + 1},
     "phase-began": lambda s, r: {"phase": r.event.phase, "verdict": None},
     "uploaded": lambda s, r: {"uploaded": {**s.uploaded, r.event.environment: r.event.version}},
     "intended": lambda s, r: {"pending": r.event},

@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from phasegate.domain.checklist import Item
 from phasegate.domain.criteria import AlertRule, Level, Rule
@@ -30,6 +30,7 @@ from phasegate.domain.safety import Faults, unsafe
 
 __all__ = [
     "NAME",
+    "STORED",
     "Attribution",
     "Communication",
     "Environment",
@@ -48,6 +49,8 @@ __all__ = [
     "Validation",
 ]
 
+# The context of validating a plan that was checked when its release was opened.
+STORED = {"stored": True}
 _DATE = r"^(\d{4}-\d{2}-\d{2})?$"
 
 
@@ -144,8 +147,8 @@ class RolloutPlan(Rule):
     upkeep: Upkeep | None = None
 
     @model_validator(mode="after")
-    def _is_safe(self) -> Self:
-        if faults := unsafe(self):
+    def _is_safe(self, info: ValidationInfo) -> Self:
+        if info.context != STORED and (faults := unsafe(self)):
             raise Faults(faults)
         return self
 

@@ -14,9 +14,10 @@ from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.actions.rollback import restore
 from phasegate.actions.sharing import note_share
-from phasegate.actions.telling import deliver, tell
+from phasegate.actions.telling import tell
+from phasegate.actions.traffic import foreign, refuse_foreign
 from phasegate.domain.criteria import Level
-from phasegate.domain.errors import Away, CallAPerson, RunsAway
+from phasegate.domain.errors import Away, CallAPerson, FixTheInput, PhasegateError, RunsAway
 from phasegate.domain.events import Breached, Event, Judged
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment
@@ -26,6 +27,8 @@ from phasegate.keeper.show import show
 
 CARE = timedelta(seconds=3)
 SHOW = timedelta(seconds=30)
+COMPARE = timedelta(seconds=5)
+PATIENCE = timedelta(seconds=60)
 
 
 @dataclass
@@ -37,13 +40,16 @@ class Watch:
     troubles: dict[str, str] = field(default_factory=dict)
     cared: dict[str, datetime] = field(default_factory=dict)
     shown: dict[str, datetime] = field(default_factory=dict)
+    compared: dict[str, datetime] = field(default_factory=dict)
+    foreign: dict[str, str] = field(default_factory=dict)
 
     async def look_at(self, release: str) -> None:
         """
         Protect one release, then care for its run.
 
         What is away is noted and tried again at the next tick; what a person has to
-        decide pages once. Nothing that goes wrong here ends the keeper.
+        decide pages once. Nothing that goes wrong here ends the keeper. What is to be
+        told waits in the ledger for the outbox, because a channel may be slow.
         """
         self.troubles.pop(release, None)
         try:
@@ -52,13 +58,12 @@ class Watch:
                 await care_for_run(self.outside, state)
             if state.ended is None and state.run and self._is_due(self.shown, release, SHOW):
                 await show(self.outside, state)
-            await deliver(self.outside, release)
         except RunsAway as away:
             self.troubles[release] = str(away)
-            await deliver(self.outside, release)
         except Away as away:
             self.troubles[release] = str(away)
-        except CallAPerson as trouble:
+            await self._page_when_overdue(release, away)
+        except (CallAPerson, FixTheInput) as trouble:
             self.troubles[release] = str(trouble)
             await self._page(release, trouble)
 
@@ -77,6 +82,8 @@ class Watch:
         self.troubles.pop(release, None)
         self.cared.pop(release, None)
         self.shown.pop(release, None)
+        self.compared.pop(release, None)
+        self.foreign.pop(release, None)
 
     async def _protect(self, release: str) -> ReleaseState:
         state = await self.outside.journal.state(release)
@@ -87,7 +94,22 @@ class Watch:
         state = await close_question(self.outside, release)
         if state.aborting and (state.exposed or state.restored_at is None):
             state = await restore(self.outside, release)
+        if state.watching_since is not None and self._is_due(self.compared, release, COMPARE):
+            state = await self._compare(state)
         return state
+
+    async def _compare(self, state: ReleaseState) -> ReleaseState:
+        """The ledger may be wrong about production: a write may land late, somebody else may deploy."""
+        found = await foreign(self.outside, state.release)
+        seen = self.foreign.get(state.release)
+        self.foreign[state.release] = found.id if found else ""
+        if state.aborting:
+            back = state.canary is not None and found and found.split.weight(state.canary.id) > 0
+            return await restore(self.outside, state.release, again=True) if back else state
+        # A reading may come from a place that is a moment behind; two in a row do not.
+        if (found is None and state.drift is None) or (found is not None and found.id != seen):
+            return state
+        return await refuse_foreign(self.outside, state.release)
 
     async def _judge(self, state: ReleaseState) -> None:
         phase = state.current
@@ -115,12 +137,33 @@ class Watch:
                 once=f"{verdict.phase}/{alert.key}/{alert.level}",
             )
 
-    async def _page(self, release: str, trouble: CallAPerson) -> None:
-        subject = f"{release} needs a person"
+    async def _page(self, release: str, trouble: PhasegateError) -> None:
+        """Once for each kind of trouble: its words may hold a time that changes at every tick."""
+        state = await self.outside.journal.state(release)
+        about = state.drift.found.id if state.drift else ""
         await tell(
-            self.outside, release, level=Level.CRITICAL, subject=subject, text=str(trouble), once=str(trouble)
+            self.outside,
+            release,
+            level=Level.CRITICAL,
+            subject=f"{release} needs a person",
+            text=str(trouble),
+            once=f"person/{type(trouble).__name__}/{about}",
         )
-        await deliver(self.outside, release)
+
+    async def _page_when_overdue(self, release: str, away: Away) -> None:
+        """A release that is to be taken back and cannot be is not left to the log."""
+        state = await self.outside.journal.state(release)
+        since = state.breached_at
+        if since is None or state.restored_at or self.outside.clock.now() - since < PATIENCE:
+            return
+        await tell(
+            self.outside,
+            release,
+            level=Level.CRITICAL,
+            subject=f"{release} is not taken back yet",
+            text=f"{away}. It is tried again at every tick. Next: set {state.known_good.label} by hand.",
+            once="overdue",
+        )
 
 
 def _breach(state: ReleaseState, verdict: Verdict) -> Event | None:
