@@ -81,10 +81,6 @@ class Processes:
                 raise StartError(f"{name} was not ready within {limit:.0f} s: {self.last_words(name)}")
             time.sleep(0.1)
 
-    def pid(self, name: str) -> int:
-        """The id of a running program, which is also its group's."""
-        return next(process.pid for known, process in self._running if known == name)
-
     def last_words(self, name: str) -> str:
         """The end of a program's log."""
         return (self.logs / f"{name}.log").read_text(errors="replace")[-1500:]

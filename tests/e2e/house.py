@@ -26,7 +26,7 @@ from phasegate.wiring import build_runs, outside
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLANS = Path(__file__).parent / "plans"
 WAIT_IN_PLACE = "7s"
-LIMIT = 240.0
+LIMIT = 600.0
 T = TypeVar("T")
 STARTED = re.compile(r"release (?P<name>\S+) started: \S+/(?P<run>[0-9a-f-]{36})")
 

@@ -9,7 +9,7 @@ import pytest
 
 from phasegate.domain.events import Acted, Driven, Outcome
 from phasegate.domain.ledger import ReleaseState
-from tests.e2e.house import Done, House, Started
+from tests.e2e.house import Done, House, Started, condition
 
 pytestmark = pytest.mark.e2e
 
@@ -61,7 +61,7 @@ async def test_a_release_whose_process_is_killed_is_taken_up_and_does_nothing_tw
     release = await house.start(version, "long-canary")
     await house.until(release.name, lambda state: state.phase in state.soaks and state.exposed)
 
-    os.kill(engine_of(house, release), signal.SIGKILL)
+    os.kill(await engine_of(release), signal.SIGKILL)
     state = await house.ended(release.name)
 
     assert state.ended is not None
@@ -115,16 +115,25 @@ async def raised(house: House, state: ReleaseState) -> list[float]:
     ]
 
 
-def engine_of(house: House, release: Started) -> int:
-    """The process that runs the flow: below the house's worker, with the run's id in its environment."""
-    worker = house.processes.pid("worker")
-    mark = f"PREFECT__FLOW_RUN_ID={release.run}".encode()
-    found = [pid for pid in below(worker) if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")]
-    assert len(found) == 1, found
-    return found[0]
+async def engine_of(release: Started) -> int:
+    """The process that runs the flow, known by the run's id in its environment."""
+
+    async def running() -> int | None:
+        found = engines(release.run)
+        return found[0] if len(found) == 1 else None
+
+    return await condition(running, limit=30)
 
 
-def below(parent: int) -> list[int]:
-    """Every process that descends from *parent*."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [pid for child in map(int, children) for pid in (child, *below(child))]
+def engines(run: str) -> list[int]:
+    """The processes that run a flow run now."""
+    return [int(process.name) for process in Path("/proc").glob("[0-9]*") if runs_flow(process, run)]
+
+
+def runs_flow(process: Path, run: str) -> bool:
+    """Whether a process is the engine of the run; one that ended meanwhile is not."""
+    try:
+        marked = f"PREFECT__FLOW_RUN_ID={run}".encode() in (process / "environ").read_bytes().split(b"\0")
+        return marked and b"prefect.engine" in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
