@@ -30,7 +30,8 @@ from phasegate.wiring import build_runs, outside
 PLAN = "bench"
 PLANS = [str(ROOT / "benchmarks" / "plans"), str(ROOT / "deployments" / "plans")]
 RATE = 100.0
-LIMIT = 75.0
+LIMIT = 120.0
+ENOUGH = 110.0
 TOP = 10
 _IDENT = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27,}|(?<=/)" + SERVICE + r"[^/]*")
 
@@ -87,8 +88,8 @@ def _watched(state: ReleaseState) -> list:  # type: ignore[type-arg]
 
 
 def figures() -> tuple[Figure, ...]:
-    """Two releases, the first cold; what they took and what they asked of Prefect."""
-    before = dict(os.environ)
+    """One release, and another when the machine is fast enough; what they took and asked of Prefect."""
+    before, began = dict(os.environ), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="phasegate-bench-") as folder:
         home = Path(folder)
         (home / "logs").mkdir()
@@ -96,7 +97,7 @@ def figures() -> tuple[Figure, ...]:
         processes = Counted(home / "logs", own)
         try:
             stage = set_up(processes, home, versions=(), rate=RATE, say=lambda text: None)
-            runs = asyncio.run(_releases(stage))
+            runs = asyncio.run(_releases(stage, began=began))
             calls = read_calls(processes.calls)
         finally:
             processes.end_all()
@@ -105,10 +106,12 @@ def figures() -> tuple[Figure, ...]:
     return (*_times(runs), *_requests(runs, calls))
 
 
-async def _releases(stage: Stage) -> tuple[Run, ...]:
+async def _releases(stage: Stage, *, began: float) -> tuple[Run, ...]:
     async with outside(Settings(), role="bench") as hands:
-        second, first = GOOD[1], GOOD[0]
-        return tuple([await _release(hands, stage, version) for version in (second, first)])
+        runs = [await _release(hands, stage, GOOD[1])]
+        if time.monotonic() - began < ENOUGH:
+            runs.append(await _release(hands, stage, GOOD[0]))
+        return tuple(runs)
 
 
 async def _release(hands: Outside, stage: Stage, version: str) -> Run:
@@ -161,7 +164,7 @@ def read_calls(file: Path) -> tuple[Call, ...]:
 
 def _times(runs: tuple[Run, ...]) -> list[Figure]:
     part, rows = "orchestration", []
-    for run, which in zip(runs, ("first release (cold)", "second release"), strict=True):
+    for run, which in zip(runs, ("first release (cold)", "second release"), strict=False):
         took = run.ended - run.asked
         first = run.events[0].at.timestamp() - run.created
         rows += [
@@ -177,7 +180,7 @@ def _times(runs: tuple[Run, ...]) -> list[Figure]:
 def _requests(runs: tuple[Run, ...], calls: tuple[Call, ...]) -> list[Figure]:
     run = runs[-1]
     during = [call for call in calls if run.asked <= call.at <= run.ended]
-    part = "Prefect API, second release, start call to ended"
+    part = "Prefect API, last release, start call to ended"
     rows = [Figure(part, "all requests", len(during), "requests")]
     clients = Counter(call.client for call in during)
     rows += [Figure(part, f"by {name}", count, "requests") for name, count in clients.most_common()]

@@ -5,10 +5,11 @@ The orchestrator is an outside system that may be away; nothing here protects
 production, so nothing here may stop what does.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from phasegate.actions.advancing import call_off, waiting
 from phasegate.actions.outside import Outside
+from phasegate.domain.errors import CallAPerson
 from phasegate.domain.events import Driven, Event
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import OnLost
@@ -16,6 +17,9 @@ from phasegate.domain.steps import Next
 from phasegate.ports import RunStatus
 
 GRACE = timedelta(seconds=20)
+UNDRIVEN = timedelta(minutes=1)
+STUCK = timedelta(minutes=15)
+TRIES = 5
 
 
 async def care_for_run(outside: Outside, state: ReleaseState) -> None:
@@ -24,9 +28,14 @@ async def care_for_run(outside: Outside, state: ReleaseState) -> None:
 
     Cancelled: the release is called off. Lost: taken up again or rolled back, as
     the plan says. Suspended although something is due: woken. Over although the
-    release is not: the rollback flow finishes what is left. Raises RunsAway.
+    release is not: the rollback flow finishes what is left. Without a run, or with
+    one that has done nothing for too long: as if it were lost. Raises RunsAway, and
+    CallAPerson when run after run dies in a rollback.
     """
     if not state.run:
+        # The run that opened it died before it could say that it drives it.
+        if outside.clock.now() - state.opened_at > UNDRIVEN:
+            await _replace(outside, state, RunStatus.LOST)
         return
     status = await outside.runs.status(state.run)
     if status is RunStatus.CANCELLED and not state.aborting:
@@ -43,9 +52,24 @@ async def _wake_if_due(outside: Outside, state: ReleaseState, status: RunStatus)
     phase = state.current
     step = waiting(state, phase, now=outside.clock.now()) if phase else None
     blocked = step is not None and step.next in (Next.SOAK, Next.QUESTION)
+    if status is RunStatus.ACTIVE and not blocked and outside.clock.now() > _stuck_at(state):
+        await _replace(outside, state, RunStatus.LOST)
+        return
     if blocked or (status is RunStatus.ACTIVE and not state.aborting):
         return
     await outside.runs.wake(state.run, answer=_fallen(state))
+
+
+def _stuck_at(state: ReleaseState) -> datetime:
+    """When a run that should act is no longer believed to; its process may have died unseen."""
+    work, phase = state.plan.recovery.limit if state.aborting else timedelta(0), state.current
+    if phase is not None and phase.validation is not None:
+        work += phase.validation.limit
+    if phase is not None and phase.load is not None:
+        work += 2 * phase.load.duration
+    soak = state.soaks.get(state.phase)
+    due = max(state.at, soak.until + state.plan.telemetry.settle) if soak else state.at
+    return due + work + STUCK
 
 
 def _fallen(state: ReleaseState) -> dict[str, str]:
@@ -66,6 +90,15 @@ async def _replace(outside: Outside, state: ReleaseState, status: RunStatus) -> 
     if lost and not state.aborting and state.plan.on_lost_run is OnLost.ROLLBACK:
         await call_off(outside, state.release, by="keeper", reason="the run that drove the release was lost")
         return
+    if state.drivers >= TRIES and not state.aborting:
+        reason = f"{state.drivers} runs in a row died without getting further"
+        await call_off(outside, state.release, by="keeper", reason=reason)
+        return
+    if state.drivers >= TRIES:
+        raise CallAPerson(
+            f"{state.drivers} runs in a row died before the rollback was verified. {state.known_good.label} "
+            f"is kept at 100 %. Next: read the worker's log, then start the flow 'rollback' of {state.release}"
+        )
     if state.aborting:
         run = await outside.runs.roll_back(state.release, reason=state.why_abort)
     else:
