@@ -9,7 +9,7 @@ TARGET ?= python
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help install demo test lint types bench schema clean
+.PHONY: help install demo test lint bench lock schema clean
 
 help:
 	@echo "make demo [BAD=latency|errors|health|crash|endpoint|subtle] [KEEP=1]   release a good and a bad version"
@@ -22,11 +22,11 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
 	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
-	  uv pip install --quiet --python $(BIN)/python --no-deps -e . ; \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . ; \
 	else \
 	  $(PYTHON) -m venv $(VENV) && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e . ; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
 	fi
 	@touch $@
 
@@ -42,6 +42,11 @@ lint: install
 
 bench: install
 	@$(BIN)/python -m benchmarks.run
+
+# Needs uv. Versions and hashes only: no address of any index may stand in the lock.
+lock:
+	@$(BIN)/uv pip compile pyproject.toml --extra test --extra build --universal --generate-hashes \
+	  --no-emit-index-url --python-version 3.11 --quiet -o requirements.lock
 
 schema: install
 	@$(BIN)/phasegate plan schema > deployments/plans/schema.json
