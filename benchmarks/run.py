@@ -1,5 +1,5 @@
 """
-Every benchmark in one table: ``python -m benchmarks.run [orchestration|splitter|startup|ledger …]``.
+Every benchmark in one table: ``python -m benchmarks.run [PART …]``.
 
 The machine is shared and noisy, so ratios are taken within one run. Takes under four minutes.
 """
@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import ledger, orchestration, splitter, startup
+from benchmarks import ledger, orchestration, splitter, startup, tick
 from benchmarks.figures import Figure, table
 
 PARTS: dict[str, Callable[[], tuple[Figure, ...]]] = {
     "startup": startup.figures,
     "splitter": splitter.figures,
     "ledger": ledger.figures,
+    "tick": tick.figures,
     "orchestration": orchestration.figures,
 }
 

@@ -26,8 +26,7 @@ async def collect_staging(outside: Outside, state: ReleaseState, *, since: datet
 
 async def _collect(outside: Outside, state: ReleaseState, *, worker: str, begin: datetime) -> Batch:
     plan, ledger = state.plan, outside.journal.ledger
-    stored = await ledger.minutes(state.release, worker, after=outside.clock.now() - 100 * plan.interval)
-    since = stored[-1].end if stored else await _resume_at(outside, state, worker, begin)
+    since = await stored_until(outside, state, worker=worker) or floor(begin, plan.interval)
     batch = await outside.metrics.collect(
         worker,
         since=since,
@@ -40,9 +39,18 @@ async def _collect(outside: Outside, state: ReleaseState, *, worker: str, begin:
     return batch
 
 
-async def _resume_at(outside: Outside, state: ReleaseState, worker: str, begin: datetime) -> datetime:
-    stored = await outside.journal.ledger.minutes(state.release, worker)
-    return stored[-1].end if stored else floor(begin, state.plan.interval)
+async def stored_until(outside: Outside, state: ReleaseState, *, worker: str) -> datetime | None:
+    """
+    The end of the newest stored interval of *worker*; None when none is stored.
+
+    It looks back a little first: reading a day of intervals at each tick would be dear.
+    """
+    ledger, interval, now = outside.journal.ledger, state.plan.interval, outside.clock.now()
+    for back in (state.plan.telemetry.settle + 3 * interval, 100 * interval, None):
+        after = now - back if back is not None else None
+        if stored := await ledger.minutes(state.release, worker, after=after):
+            return stored[-1].end
+    return None
 
 
 def floor(moment: datetime, interval: timedelta) -> datetime:

@@ -97,7 +97,7 @@ async def _replace(outside: Outside, state: ReleaseState, status: RunStatus) -> 
     if state.drivers >= TRIES:
         raise CallAPerson(
             f"{state.drivers} runs in a row died before the rollback was verified. {state.known_good.label} "
-            f"is kept at 100 %. Next: read the worker's log, then start the flow 'rollback' of {state.release}"
+            f"is kept at 100 %. Next: read the worker's log, then run 'rollback' for {state.release}"
         )
     if state.aborting:
         run = await outside.runs.roll_back(state.release, reason=state.why_abort)

@@ -1,5 +1,7 @@
 """Keep the run's artifacts fresh while the run itself is suspended."""
 
+import asyncio
+
 from phasegate.actions.outside import Outside
 from phasegate.domain.ledger import ReleaseState
 
@@ -11,6 +13,7 @@ async def show(outside: Outside, state: ReleaseState) -> None:
     if state.verdict is None or state.phase not in state.soaks:
         return
     minutes = await outside.journal.ledger.minutes(state.release, state.service)
-    verdict = outside.pictures.verdict(state, minutes)
+    # Drawing takes a second of CPU, and no release may be unwatched meanwhile.
+    verdict = await asyncio.to_thread(outside.pictures.verdict, state, minutes)
     key = f"{state.release}-verdict-{state.phase}"
     await outside.runs.publish(state.run, key=key, markdown=verdict)

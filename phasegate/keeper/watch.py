@@ -56,7 +56,7 @@ class Watch:
             state = await self._protect(release)
             if state.ended is None and self._is_due(self.cared, release, CARE):
                 await care_for_run(self.outside, state)
-            if state.ended is None and state.run and self._is_due(self.shown, release, SHOW):
+            if state.ended is None and state.run and self._is_due(self.shown, release, _show_every(state)):
                 await show(self.outside, state)
         except RunsAway as away:
             self.troubles[release] = str(away)
@@ -164,6 +164,12 @@ class Watch:
             text=f"{away}. It is tried again at every tick. Next: set {state.known_good.label} by hand.",
             once="overdue",
         )
+
+
+def _show_every(state: ReleaseState) -> timedelta:
+    """Each picture stays in the orchestrator's database: about a hundred for a soak, no more."""
+    soak = state.soaks.get(state.phase)
+    return max(SHOW, (soak.until - soak.since) / 100) if soak else SHOW
 
 
 def _breach(state: ReleaseState, verdict: Verdict) -> Event | None:

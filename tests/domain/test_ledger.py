@@ -287,3 +287,15 @@ def test_an_old_question_that_expires_leaves_the_standing_one():
 
     assert state.question is not None
     assert state.question.key == "q2"
+
+
+def test_a_plan_that_later_rules_would_refuse_is_still_replayed():
+    """
+    It was safe when the release was opened; a new rule must not leave a running release unwatched.
+    """
+    plan = opened().plan
+    stored = {**plan, "channels": {level: [] for level in plan["channels"]}}
+
+    state = at(opened(plan=stored), e.Driven(run="run-1"))
+
+    assert state.plan.name == plan["name"]
