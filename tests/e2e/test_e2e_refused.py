@@ -12,8 +12,9 @@ from examples.demo.stage import GOOD, SERVICE
 from phasegate.actions.opening import open_release
 from phasegate.actions.rollback import close
 from phasegate.domain.events import Candidate, Outcome
+from phasegate.domain.plan import Environment
 from phasegate.domain.versions import Share, Split
-from phasegate.wiring import read_plan
+from phasegate.wiring import read_bundle, read_plan
 from tests.e2e.house import House
 
 pytestmark = pytest.mark.e2e
@@ -85,16 +86,11 @@ async def test_a_service_that_is_split_already_is_refused(house: House):
     A release starts from one version at 100 %; otherwise nobody could say what is known good.
     """
     async with split_by_hand(house):
-        done = await house.phasegate(*house.asked(await next_to(house), "quick"), "--wait")
+        done = await house.phasegate(*house.asked(GOOD[1], "quick"), "--wait")
 
     assert done.code == 2, done
     assert "split already" in done.err
     assert (await newest_run(house))["state_name"] == "Refused"
-
-
-async def next_to(house: House) -> str:
-    """Any good version: it is refused whichever it is."""
-    return min(set(house.stage.bundles) & set(GOOD))
 
 
 @asynccontextmanager
@@ -122,7 +118,10 @@ async def split_by_hand(house: House) -> AsyncIterator[None]:
     """Traffic that somebody split past phasegate; it is given back at the end."""
     good = await house.serving()
     async with house.hands() as hands:
-        other = next(known for known in await hands.target.versions(SERVICE) if known.id != good.id)
+        bundle = read_bundle(house.settings, str(house.stage.bundles[await house.next_good()]))
+        other = await hands.target.upload(
+            SERVICE, bundle, environment=Environment.PRODUCTION, release="by hand"
+        )
         shares = (Share(version=good.id, weight=80), Share(version=other.id, weight=20))
         await set_split(house, Split(shares=shares))
         try:
