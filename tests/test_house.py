@@ -6,6 +6,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("phasegate", "tasks", "flows", "deployments", "examples", "benchmarks", "tests")
 
@@ -22,6 +24,22 @@ def test_who_may_import_whom_is_kept():
     program = Path(sys.executable).with_name("lint-imports")
 
     done = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "linter",
+    [("ruff", "check", "--no-cache", "."), ("ruff", "format", "--no-cache", "--check", "."), ("mypy",)],
+    ids=["rules", "form", "types"],
+)
+def test_the_tree_is_clean(linter: tuple[str, ...]):
+    """
+    A finding that is let through once hides the next one.
+    """
+    program = Path(sys.executable).with_name(linter[0])
+
+    done = subprocess.run([program, *linter[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
