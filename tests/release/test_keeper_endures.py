@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from phasegate.actions.journal import Journal
 from phasegate.actions.outside import Outside
 from phasegate.actions.telling import tell
@@ -15,6 +17,7 @@ from phasegate.domain.criteria import Level
 from phasegate.domain.events import Candidate, Ended, Opened, Outcome
 from phasegate.domain.versions import LiveSplit, Split, Version
 from phasegate.edge.faults import Fault
+from phasegate.keeper import loop
 from phasegate.keeper.loop import Keeper
 from phasegate.keeper.watch import Watch
 from phasegate.wiring import outside
@@ -90,21 +93,25 @@ async def test_the_candidate_is_probed_as_often_as_the_plan_says(tmp_path: Path)
         assert len(probes) == 1
 
 
-async def test_a_channel_that_hangs_delays_no_other_release(tmp_path: Path):
+async def test_a_channel_that_hangs_delays_no_other_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """
     Telling people about one release takes as long as it takes; the others are looked at meanwhile.
     """
-    async with serve(lambda method, path, body: Reply(200, "ok", after=8)) as slow:  # noqa: SIM117
+    monkeypatch.setattr(loop, "PARTING", 1.0)
+    async with serve(lambda method, path, body: Reply(200, "ok", after=60)) as slow:  # noqa: SIM117
         async with stage(tmp_path, "0.1.13-errors") as world:
             settings = world.settings.model_copy(update={"channels": {"slack": slow.url}})
             plan = world.plan(channels=dict.fromkeys(Level, ("slack",)))
             other = _opened("other").model_copy(update={"plan": plan.model_dump(mode="json")})
             await world.hands.journal.ledger.open("other-1", other, by="test", at=world.hands.clock.now())
-            await tell(world.hands, "other-1", level=Level.CRITICAL, subject="loud", text="a text", once="x")
+            for once in "abcdef":
+                await tell(
+                    world.hands, "other-1", level=Level.CRITICAL, subject="loud", text="words", once=once
+                )
             await opened(world, "0.1.13-errors", world.plan())
-            traffic = asyncio.create_task(world.traffic(seconds=12, rate=100))
+            traffic = asyncio.create_task(world.traffic(seconds=45, rate=100))
 
-            taken_back = await watched(settings, until=lambda: _back(world), limit=7)
+            taken_back = await watched(settings, until=lambda: _back(world), limit=40)
             traffic.cancel()
 
             assert taken_back
