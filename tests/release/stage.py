@@ -71,7 +71,9 @@ class Stage:
     async def traffic(self, *, seconds: float, rate: float) -> LoadReport:
         """A bounded open-loop stream of the sample's usual requests through the front door."""
         mix = ROOT / "examples" / "spring-rate-api" / "traffic.json"
-        plan = plan_from_file(mix, rate=rate, duration=timedelta(seconds=seconds), threshold=SECOND, headers={})
+        plan = plan_from_file(
+            mix, rate=rate, duration=timedelta(seconds=seconds), threshold=SECOND, headers={}
+        )
         return await run_load(self.edge.front_url(SERVICE), plan)
 
 
