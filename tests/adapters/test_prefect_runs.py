@@ -36,6 +36,7 @@ PARAMETERS = {
         "weight": {"type": "integer", "maximum": 100, "position": 2},
     },
 }
+ASKED = {"service": "spring-rate-api", "reason": "a test", "requested_by": "ada"}
 
 
 @dataclass(frozen=True)
@@ -277,11 +278,11 @@ async def test_taking_up_twice_starts_one_run(prefect, runs):
     """
     release = a_release()
 
-    first = await runs.take_up(release)
-    second = await runs.take_up(release)
+    first = await runs.take_up(release, **ASKED)
+    second = await runs.take_up(release, **ASKED)
 
     assert first == second
-    assert prefect.run(first)["parameters"] == {"release": release}
+    assert prefect.run(first)["parameters"] == {"release": release, **ASKED}
     assert {"phasegate", release} <= set(prefect.run(first)["tags"])
 
 
@@ -291,7 +292,7 @@ async def test_two_keepers_take_up_one_run(prefect, runs):
     """
     release, other = a_release(), the_runs(prefect.server.api_url)
 
-    first, second = await asyncio.gather(runs.take_up(release), other.take_up(release))
+    first, second = await asyncio.gather(runs.take_up(release, **ASKED), other.take_up(release, **ASKED))
 
     await other.aclose()
     assert first == second
@@ -302,13 +303,13 @@ async def test_each_new_death_is_taken_up_again(prefect, runs):
     An idempotency key lives for ever in Prefect; the second death needs another one.
     """
     release = a_release()
-    first = await runs.take_up(release)
+    first = await runs.take_up(release, **ASKED)
     prefect.force(first, "CRASHED")
 
-    second = await runs.take_up(release)
+    second = await runs.take_up(release, **ASKED)
 
     assert second != first
-    assert await runs.take_up(release) == second
+    assert await runs.take_up(release, **ASKED) == second
 
 
 async def test_a_rollback_is_started_once(prefect, runs):
