@@ -8,8 +8,6 @@ from phasegate.domain.errors import Away, FixTheInput
 from phasegate.domain.events import Delivered, Notice
 from phasegate.domain.ledger import ReleaseState
 
-ATTEMPTS = 20
-
 
 async def tell(
     outside: Outside, release: str, *, level: Level, subject: str, text: str, once: str
