@@ -18,6 +18,7 @@ from phasegate.domain.criteria import (
     Level,
     NoCriticalAlert,
     Reported,
+    Unreported,
 )
 from phasegate.domain.plan import Attribution, Environment, LowTraffic, OnExpiry, Phase, RolloutPlan
 
@@ -69,13 +70,37 @@ def test_the_success_criteria_of_every_phase(plan, name):
     """
     "Error rate < 0.1%, P95 latency < 500ms, zero critical alerts, all health checks passing".
     """
-    proved = {rule for rule in plan.phase(name).success if not isinstance(rule, Attested)}
+    proved = {rule for rule in plan.phase(name).success if not isinstance(rule, Attested | Unreported)}
 
     assert proved == {
         ErrorRateBelow(metric="error-rate", below=0.001),
         LatencyBelow(metric="latency", percentile=95, below=500 * MS),
         HealthPassing(metric="health"),
         NoCriticalAlert(metric="critical-alerts"),
+    }
+
+
+def test_what_only_people_see_is_asked_of_a_named_role(plan):
+    """
+    "Zero rollback-worthy issues", "positive user feedback", "no escalations", "dashboards green".
+    """
+    asked = {
+        phase.name: [(rule.text, *rule.asked) for rule in phase.success if isinstance(rule, Unreported)]
+        for phase in plan.phases
+    }
+    reports = ("No user-reported regressions", "on-call-engineer")
+    worthy = ("Zero rollback-worthy issues", "on-call-engineer")
+
+    assert asked == {
+        "staging": [],
+        "canary": [worthy, reports],
+        "partial": [worthy, reports, ("Positive user feedback (if applicable)", "product-owner")],
+        "full": [
+            reports,
+            ("No escalations or incidents", "on-call-engineer"),
+            ("User sentiment stable or improved", "product-owner"),
+            ("All monitoring dashboards green", "on-call-engineer"),
+        ],
     }
 
 

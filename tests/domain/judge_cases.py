@@ -48,6 +48,7 @@ def a_phase(name: str, weight: float, **changes: Any) -> dict[str, Any]:
         "success": SUCCESS,
         "rollback": (ERRORS, LATENCY, HEALTH),
         "low_traffic": "hold",
+        "gate": GATE,
         "hold": GATE,
     }
     return {**phase, **changes}

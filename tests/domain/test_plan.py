@@ -17,6 +17,10 @@ HOLD = {
     "on_expiry": "reject",
 }
 
+PROVED = {"metric": "error-rate", "below": "0.1%"}
+ATTESTED = {"metric": "attested", "text": "all is well"}
+UNREPORTED = {"metric": "unreported", "text": "no complaints", "asked": ["on-call"]}
+
 
 def a_phase(name: str, weight: float, **fields: Any) -> dict[str, Any]:
     return {
@@ -25,7 +29,7 @@ def a_phase(name: str, weight: float, **fields: Any) -> dict[str, Any]:
         "environment": "production",
         "weight": weight,
         "soak": {"duration": "10m"},
-        "success": [{"metric": "error-rate", "below": "0.1%"}],
+        "success": [PROVED],
         "rollback": [{"metric": "error-rate", "above": "1%"}],
         "low_traffic": "hold",
         "hold": HOLD,
@@ -138,8 +142,18 @@ def test_a_phase_that_is_not_there_is_a_key_error():
             "allowed: at least 1",
         ),
         (
-            [a_phase("canary", 10, success=[{"metric": "attested", "text": "fine"}]), a_phase("full", 100)],
+            [a_phase("canary", 10, success=[UNREPORTED]), a_phase("full", 100)],
             "phases.0.success: 0 criteria that a machine can judge; allowed: at least 1",
+        ),
+        (
+            [a_phase("canary", 10, success=[PROVED, ATTESTED]), a_phase("full", 100)],
+            "phases.0.success.1.metric: attested in 'canary', which has no gate, so 'all is well' is asked of "
+            "nobody; allowed: a gate, or unreported",
+        ),
+        (
+            [staging(success=[PROVED, UNREPORTED]), a_phase("full", 100)],
+            "phases.0.success.1.metric: unreported in 'staging', which takes no traffic; "
+            "allowed: attested, at a gate",
         ),
         (
             [
@@ -195,6 +209,10 @@ def test_an_unguarded_phase_is_refused(phases, says):
         (
             {"recovery": {"steady_for": "1h", "limit": "1h"}},
             "recovery.limit: 1h with steady_for 1h; allowed: more than 1h",
+        ),
+        (
+            {"outage": {"tell_after": "1h", "limit": "1h"}},
+            "tell_after 1h with limit 1h; allowed: less than 1h",
         ),
         ({"channels": {"critical": []}}, "channels: 0 channels for critical; allowed: at least 1"),
         ({"channels": {"info": ["log"]}}, "channels: 0 channels for critical; allowed: at least 1"),
