@@ -147,8 +147,8 @@ def test_a_phase_that_is_not_there_is_a_key_error():
         ),
         (
             [a_phase("canary", 10, success=[PROVED, ATTESTED]), a_phase("full", 100)],
-            "phases.0.success.1.metric: attested in 'canary', which has no gate, so 'all is well' is asked of "
-            "nobody; allowed: a gate, or unreported",
+            "phases.0.success.1.metric: attested in 'canary', which has no gate, so 'all is well' is asked "
+            "of nobody; allowed: a gate, or unreported",
         ),
         (
             [staging(success=[PROVED, UNREPORTED]), a_phase("full", 100)],
