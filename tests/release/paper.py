@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from phasegate.actions.journal import Journal
 from phasegate.actions.outside import Outside
+from phasegate.adapters.cloudflare import CloudflareClient, CloudflareTarget
 from phasegate.settings import Settings
 from phasegate.wiring import outside, read_plan
 from tests.ledger_cases import T0, opened
@@ -17,6 +18,7 @@ from tests.release.test_care_for_runs import Later
 
 RELEASE = "spring-rate-api-paper"
 NOWHERE = "http://127.0.0.1:9"
+DOOR = f"{NOWHERE}/{{worker}}"
 
 
 @asynccontextmanager
@@ -27,7 +29,7 @@ async def paper_release(home: Path, **changes: Any) -> AsyncIterator[tuple[Outsi
         account_id="nobody",
         token=SecretStr("nothing"),
         api_url=NOWHERE,
-        front_door=f"{NOWHERE}/{{worker}}",
+        front_door=DOOR,
         prefect_api_url=f"{NOWHERE}/api",
         api_timeout=0.2,
     )
@@ -36,4 +38,8 @@ async def paper_release(home: Path, **changes: Any) -> AsyncIterator[tuple[Outsi
         clock = Later(T0)
         journal = Journal(hands.journal.ledger, clock, driver="test")
         await journal.open(RELEASE, opened(plan=plan.model_dump(mode="json")))
-        yield replace(hands, clock=clock, journal=journal), clock
+        # Adapters wait by the real clock; one look at a platform that is away is enough here.
+        client = CloudflareClient(NOWHERE, "nobody", settings.token, timeout=0.2, budget=0.1)
+        target = CloudflareTarget(client, front_door=DOOR)
+        yield replace(hands, clock=clock, journal=journal, target=target), clock
+        await client.close()
