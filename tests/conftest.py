@@ -3,9 +3,6 @@
 from pathlib import Path
 
 import pytest
-from prefect_server import prefect_server
-
-__all__ = ["prefect_server"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
