@@ -122,7 +122,7 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
         state = await note_share(outside, release, phase)
     decision = _decide(state, phase, verdict)
     if decision.action is Action.PROMOTE and phase.name not in state.holds_passed:
-        decision = await unasked(outside, release, phase) or decision
+        decision = unasked(state, phase) or decision
     await outside.journal.record(
         release, lambda s: None if s.aborting else Decided(phase=phase.name, decision=decision)
     )

@@ -29,7 +29,8 @@ async def inquire(outside: Outside, release: str, phase: Phase) -> ReleaseState:
             text=_words(state, phase, until=soak.until),
             once=_once(phase, level),
         )
-    return state
+    # At once, also where no keeper delivers: people need the soak's whole time to look.
+    return state if _heard(state, phase) else await deliver(outside, release)
 
 
 def _unreported(phase: Phase) -> tuple[Unreported, ...]:
@@ -50,15 +51,11 @@ def _words(state: ReleaseState, phase: Phase, *, until: datetime) -> str:
     )
 
 
-async def unasked(outside: Outside, release: str, phase: Phase) -> Decision | None:
-    """The decision to ask at the phase's hold, when no channel has taken the request to look; else None."""
-    if not _unreported(phase):
+def unasked(state: ReleaseState, phase: Phase) -> Decision | None:
+    """What follows when no channel has taken the request to look: a longer soak, else the phase's hold."""
+    if not _unreported(phase) or _heard(state, phase):
         return None
-    state = await inquire(outside, release, phase)
-    if not _heard(state, phase):
-        state = await deliver(outside, release)
-    if _heard(state, phase):
-        return None
+    more = phase.soak is not None and state.soaks[phase.name].extended < phase.soak.extensions
     texts = "; ".join(rule.text for rule in _unreported(phase))
     reason = Reason(
         criterion="unreported",
@@ -66,7 +63,7 @@ async def unasked(outside: Outside, release: str, phase: Phase) -> Decision | No
         rule="asked-of-people",
         text=f"nobody could be asked to look ({texts}): no channel took the message",
     )
-    return Decision(action=Action.ASK, because=(reason,))
+    return Decision(action=Action.EXTEND if more else Action.ASK, because=(reason,))
 
 
 def _heard(state: ReleaseState, phase: Phase) -> bool:

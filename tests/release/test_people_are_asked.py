@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from phasegate.actions.advancing import begin_soak
+from phasegate.actions.advancing import begin_soak, extend
 from phasegate.actions.inquiring import unasked
 from phasegate.actions.outside import Outside
 from phasegate.domain.criteria import Level
@@ -39,18 +39,23 @@ async def test_the_beginning_of_a_soak_tells_named_people_what_to_look_for(tmp_p
         assert "Client-side errors (via logging)" in notice.text
 
 
-async def test_a_phase_nobody_could_be_asked_about_is_held(tmp_path: Path):
+async def test_a_phase_nobody_could_be_asked_about_is_watched_longer_and_then_held(tmp_path: Path):
     """
-    Silence of people who were never told is no news, so a person decides at the phase's hold.
+    Silence of people who were never told is no news; a channel may come back, in the end a person decides.
     """
     async with paper_release(tmp_path) as (hands, _):
         deaf = replace(hands, channels={})
         phase = await soaking(deaf)
-        decision = await unasked(deaf, RELEASE, phase)
+        first = unasked(await deaf.journal.state(RELEASE), phase)
+        for _ in range(2):
+            await extend(deaf, RELEASE, phase, because="nobody was asked")
+        last = unasked(await deaf.journal.state(RELEASE), phase)
 
-    assert decision is not None
-    assert decision.action is Action.ASK
-    assert "no channel took the message" in decision.because[0].text
+    assert first is not None
+    assert first.action is Action.EXTEND
+    assert "no channel took the message" in first.because[0].text
+    assert last is not None
+    assert last.action is Action.ASK
 
 
 async def test_one_channel_that_took_the_message_is_enough(tmp_path: Path):
@@ -59,7 +64,7 @@ async def test_one_channel_that_took_the_message_is_enough(tmp_path: Path):
     """
     async with paper_release(tmp_path) as (hands, _):
         phase = await soaking(hands)
-        decision = await unasked(hands, RELEASE, phase)
+        state = await hands.journal.state(RELEASE)
 
-    assert decision is None
-    assert "please watch Phase 1" in (tmp_path / "deployment.log").read_text()
+    assert unasked(state, phase) is None
+    assert (tmp_path / "deployment.log").read_text().count("please watch Phase 1") == 1
