@@ -61,7 +61,7 @@ def information(rate: float, *, base: float) -> float:
 
 
 def information_per_minute(rps: float, share: float, *, rate: float, base: float) -> float:
-    """I = 60 r s [p1 ln(p1/p0) - (p1 - p0)] nats: r requests a second, the canary's *share* (0..1) of them."""
+    """I = 60 r s [p1 ln(p1/p0) - (p1 - p0)] nats; s is the canary's *share* (0..1) of r requests a second."""
     return canary_requests(rps, share, timedelta(minutes=1)) * information(rate, base=base)
 
 
