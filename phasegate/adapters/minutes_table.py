@@ -51,8 +51,10 @@ def read_table(
     minutes = _minutes(cells, plan=plan, faults=faults)
     soaks = _soaks(cells, minutes, canary, plan=plan, choice=choice, faults=faults)
     telemetry = plan.telemetry.model_copy(update={"settle": timedelta(0)})
+    # History may be in longer buckets; what is judged is not.
+    interval = next(minute.length for minute in minutes if minute.start >= soaks[0].since)
     return Recording(
-        plan=plan.model_copy(update={"telemetry": telemetry, "interval": minutes[0].length}),
+        plan=plan.model_copy(update={"telemetry": telemetry, "interval": interval}),
         watched=(
             Watched(
                 environment=Environment.PRODUCTION,
