@@ -141,6 +141,29 @@ def test_phases_follow_each_other():
     assert phases == sorted(phases)
 
 
+def test_a_soak_closes_before_a_phase_that_begins_in_the_same_moment():
+    """
+    In a table phases follow without a pause, and each is judged on all of its intervals.
+    """
+    soaks = tuple(
+        RecordedSoak(phase=name, since=after(30 * at), until=after(30 * at + 30))
+        for at, name in enumerate(("canary", "partial"))
+    )
+    plan = plan_of()
+    settled = plan.telemetry.model_copy(update={"settle": 0 * MINUTE})
+
+    found = tuple(
+        looks(plan.model_copy(update={"telemetry": settled}), seen(minutes=60, history=0, soaks=soaks))
+    )
+
+    closing = {look.verdict.phase: look.verdict for look in found if look.closing}
+    assert {name: verdict.at for name, verdict in closing.items()} == {
+        "canary": after(30),
+        "partial": after(60),
+    }
+    assert closing["canary"].judged_until == after(30)
+
+
 def test_rules_that_the_recording_cannot_speak_of_are_named_and_left_out():
     """
     A table of errors alone still answers the question about errors.

@@ -27,10 +27,10 @@ def in_order(
 
     An interval becomes known *settle* after its end. One that was still running, or not settled,
     when a phase began reaches the judge after that: a judge that folds what is stored and one
-    that has watched all along agree.
+    that has watched all along agree. At the same instant the interval comes before the phase.
     """
-    known: list[tuple[datetime, int, Seen]] = [(entry.since, 0, entry) for entry in entries]
-    known += [(minute.end + settle, 1, minute) for minute in minutes]
+    known: list[tuple[datetime, int, Seen]] = [(minute.end + settle, 0, minute) for minute in minutes]
+    known += [(entry.since, 1, entry) for entry in entries]
     known += [(probe.at, 2, probe) for probe in probes]
     return [(at, what) for at, _, what in sorted(known, key=lambda item: item[:2])]
 

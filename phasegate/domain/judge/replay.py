@@ -51,6 +51,8 @@ def looks(plan: RolloutPlan, seen: Watched) -> Iterator[Look]:
     for at, closing in _when(plan, seen):
         while place < len(known) and known[place][0] <= at:
             what = known[place][1]
+            if closing and entered and isinstance(what, Entry):
+                break
             entered = entered or isinstance(what, Entry)
             if entered:
                 feed(judge, what)
