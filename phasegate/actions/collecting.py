@@ -33,7 +33,7 @@ async def _collect(outside: Outside, state: ReleaseState, *, worker: str, begin:
         now=outside.clock.now(),
         interval=plan.interval,
         settle=plan.telemetry.settle,
-        cuts=plan.cuts,
+        cuts=plan.counted,
     )
     await ledger.add_minutes(state.release, worker, batch.minutes)
     return batch
