@@ -117,7 +117,7 @@ class Judge:
             phase=kept.phase,
             at=now,
             finding=worst(tuple(one.finding for one in decisive)),
-            reasons=_sorted((*broken, *compared, *heard, *criteria)),
+            reasons=_sorted((*broken, *heard, *criteria, *compared)),
             violated=any(rate.violated for rate in rated),
             doubtful=any(rate.doubtful for rate in rated),
             silent=silent,
