@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from phasegate.actions.collecting import staging_name
+from phasegate.actions.remembering import history_name
 from phasegate.adapters.ledger_sql import SqlLedger
 from phasegate.adapters.minutes_csv import write_csv
 from phasegate.adapters.minutes_json import write_json
@@ -57,7 +58,8 @@ async def recorded(database: str, release: str) -> Recording:
 
 async def _watched(ledger: SqlLedger, state: ReleaseState, environment: Environment) -> Watched | None:
     staging = staging_name(state.service)
-    worker = staging if environment is Environment.STAGING else state.service
+    in_staging = environment is Environment.STAGING
+    worker = staging if in_staging else state.service
     probes = await ledger.probes(state.release)
     return watched(
         state,
@@ -65,7 +67,8 @@ async def _watched(ledger: SqlLedger, state: ReleaseState, environment: Environm
         worker=worker,
         minutes=await ledger.minutes(state.release, worker),
         # The front door holds the Worker's name, and the staging Worker's name holds the service's.
-        probes=tuple(probe for probe in probes if (staging in probe.url) is (worker == staging)),
+        probes=tuple(probe for probe in probes if (staging in probe.url) is in_staging),
+        history=() if in_staging else await ledger.minutes(state.release, history_name(state.service)),
     )
 
 

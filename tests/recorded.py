@@ -30,9 +30,8 @@ def counted(at: int, *, failed: int = 0, weight: int = 10) -> Minute:
 def seen(
     *, minutes: int = 120, history: int = 5, bad_from: int | None = None, probes: bool = True, **changes: Any
 ) -> Watched:
-    """A canary phase of *minutes* that begins 20 s after T0, and minutes before it."""
-    counts = [counted(at, weight=0) for at in range(-history, 0)]
-    counts += [
+    """A canary phase of *minutes* that begins 20 s after T0, and its history."""
+    counts = [
         counted(at, failed=6 if bad_from is not None and at >= bad_from else 0) for at in range(minutes)
     ]
     fields = {
@@ -42,6 +41,7 @@ def seen(
         "canary": CANARY,
         "soaks": (RecordedSoak(phase="canary", since=after(0) + ODD, until=after(minutes)),),
         "minutes": tuple(counts),
+        "history": tuple(counted(at, weight=0) for at in range(-history, 0)),
         "probes": tuple(a_probe(at + 0.5) for at in range(minutes + 3)) if probes else None,
     }
     return Watched(**{**fields, **changes})
@@ -50,6 +50,8 @@ def seen(
 def streamed(plan: RolloutPlan, watched: Watched, now: datetime) -> Verdict:
     """What a judge says at *now* that has watched all along, minute after minute, as each settled."""
     judge = Judge(plan, control=watched.control, canary=watched.canary)
+    for minute in watched.history:
+        judge.learn(minute)
     for soak in watched.soaks:
         judge.enter(soak.phase, soak.since)
     for minute in watched.minutes:

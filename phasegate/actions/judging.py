@@ -5,6 +5,7 @@ from datetime import datetime
 
 from phasegate.actions.collecting import staging_name
 from phasegate.actions.outside import Outside
+from phasegate.actions.remembering import history
 from phasegate.domain.judge import Judge
 from phasegate.domain.judge.fold import Entry, Seen, feed, in_order
 from phasegate.domain.ledger import ReleaseState
@@ -21,6 +22,7 @@ class Bench:
     phases: tuple[str, ...] = ()
     read_until: datetime | None = None
     probed_until: datetime | None = None
+    remembers: bool = False
 
 
 class Judging:
@@ -58,6 +60,8 @@ class Judging:
     async def _read(self, outside: Outside, state: ReleaseState, bench: Bench) -> None:
         """Feed minutes and probes in order of time, entering each phase where its soak began."""
         ledger, worker = outside.journal.ledger, _worker(state)
+        if not bench.remembers:
+            await _remember(outside, state, bench)
         minutes = await ledger.minutes(state.release, worker, after=bench.read_until)
         probes = await ledger.probes(state.release, after=bench.probed_until)
         environment = _environment(state)
@@ -70,6 +74,13 @@ class Judging:
         own = [probe for probe in probes if probe.url.startswith(f"{door}/")]
         for _, what in in_order(entries, minutes, own, settle=state.plan.telemetry.settle):
             _feed(bench, what)
+
+
+async def _remember(outside: Outside, state: ReleaseState, bench: Bench) -> None:
+    """History is stored before the first interval or never, so every replay has the same."""
+    for minute in await history(outside, state):
+        bench.judge.learn(minute)
+        bench.remembers = True
 
 
 def _feed(bench: Bench, what: Seen) -> None:

@@ -15,8 +15,8 @@ _DELIMITERS = ",;\t"
 
 
 def write_csv(seen: Watched) -> str:
-    """What was *seen* as CSV, one row for each interval, version and endpoint."""
-    columns, rows = table_rows(seen)
+    """What was *seen* and its history as CSV, one row for each interval, version and endpoint."""
+    columns, rows = table_rows(seen, (*seen.history, *seen.minutes))
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
     writer.writeheader()

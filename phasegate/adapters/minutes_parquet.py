@@ -20,7 +20,7 @@ def write_parquet(recording: Recording, path: Path) -> None:
     """Write *recording* to *path*. Raises SettingsError when pyarrow is not installed."""
     arrow, parquet = _arrow()
     seen = recording.production
-    columns, rows = table_rows(seen) if seen else ([], [])
+    columns, rows = table_rows(seen, seen.minutes) if seen else ([], [])
     table = arrow.table({name: [row[name] for row in rows] for name in columns})
     table = table.replace_schema_metadata({_KEY: _rest(recording).model_dump_json().encode()})
     parquet.write_table(table, path)

@@ -61,7 +61,8 @@ def read_table(
                 control=control,
                 canary=canary,
                 soaks=soaks,
-                minutes=minutes,
+                minutes=tuple(minute for minute in minutes if minute.start >= soaks[0].since),
+                history=tuple(minute for minute in minutes if minute.start < soaks[0].since),
             ),
         ),
     )
@@ -76,12 +77,12 @@ def read_minutes(
     return _minutes(cells, plan=plan, faults=faults)
 
 
-def table_rows(seen: Watched) -> tuple[list[str], list[dict[str, Any]]]:
-    """Columns and rows of what was *seen*; an interval without any request is a row without a version."""
-    cuts = sorted({cut for minute in seen.minutes for counts in minute.counts for cut, _ in counts.slow})
+def table_rows(seen: Watched, minutes: tuple[Minute, ...]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Columns and rows of *minutes*, as *seen*; one without any request is a row without a version."""
+    cuts = sorted({cut for minute in minutes for counts in minute.counts for cut, _ in counts.slow})
     columns = ["start", "length", "phase", "role", "version", "endpoint", "total", "errors"]
     columns += [*(f"{SLOW}{cut}" for cut in cuts), "unattributed"]
-    rows = [row for minute in seen.minutes for row in _rows(minute, seen, cuts)]
+    rows = [row for minute in minutes for row in _rows(minute, seen, cuts)]
     return columns, rows
 
 

@@ -2,8 +2,7 @@
 A release as the judge saw it: what is stored of it, and what is read to be judged again.
 
 It holds everything the judge is given (plan, versions, soaks, intervals, health checks) and,
-when it comes from a ledger, what was found then. Intervals before the first soak are the
-service's history.
+when it comes from a ledger, what was found then.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,6 +35,7 @@ class Watched(BaseModel):
     What was seen of one Worker: the staging Worker, or the service in production.
 
     ``control`` and ``canary`` are version ids as the counts carry them; staging has no control.
+    ``history`` is what the service did before the release, in intervals of any length.
     ``probes`` is None where health checks were not recorded at all.
     """
 
@@ -48,6 +48,7 @@ class Watched(BaseModel):
     soaks: tuple[RecordedSoak, ...]
     minutes: tuple[Minute, ...]
     probes: tuple[Probe, ...] | None = None
+    history: tuple[Minute, ...] = ()
 
 
 class RecordedBreach(BaseModel):
@@ -96,6 +97,7 @@ def watched(
     worker: str,
     minutes: tuple[Minute, ...],
     probes: tuple[Probe, ...],
+    history: tuple[Minute, ...] = (),
 ) -> Watched | None:
     """What the ledger holds of one environment of a release; None when no version was ever there."""
     version = state.uploaded.get(environment)
@@ -109,6 +111,7 @@ def watched(
         soaks=tuple(_soaks(state, environment)),
         minutes=minutes,
         probes=probes,
+        history=history,
     )
 
 

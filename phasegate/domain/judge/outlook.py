@@ -7,6 +7,7 @@ from math import ceil
 
 from phasegate.domain.criteria import ErrorRateBelow, LatencyBelow
 from phasegate.domain.judge import absolute
+from phasegate.domain.judge.course import has_control
 from phasegate.domain.judge.measure import Measure, measure
 from phasegate.domain.judge.power import (
     Firing,
@@ -152,8 +153,6 @@ def _rate(
 ) -> Rate:
     base = max(_base(plan, measured, traffic), _LEAST_BASE)
     judged, longest = _spans(phase)
-    # At 100 % nobody is left to compare with, and a load test has no control.
-    compared = phase.takes_traffic and phase.weight < 100
     pooled = before + per_second * judged.total_seconds()
     needed = requests_to_prove(measured.limit, base=base, alpha=plan.alpha)
     after = _proved_after(phase, needed, before=before, per_second=per_second)
@@ -161,7 +160,7 @@ def _rate(
     return Rate(
         measure=measured,
         base=base,
-        seen=sight(pooled, base=base) if compared else None,
+        seen=sight(pooled, base=base) if has_control(phase) else None,
         proving=Proving(
             clean=clean_requests(measured.limit, alpha=plan.alpha),
             needed=needed,

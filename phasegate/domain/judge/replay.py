@@ -45,7 +45,7 @@ def looks(plan: RolloutPlan, seen: Watched) -> Iterator[Look]:
     Where intervals are missing it is asked as if they had passed empty, until silence holds. The
     look that closes a soak is missing when the recording ends before it.
     """
-    judge = Judge(plan, control=seen.control, canary=seen.canary)
+    judge = _taught(plan, seen)
     known = _known(plan, seen)
     place, entered = 0, False
     for at, closing in _when(plan, seen):
@@ -127,6 +127,14 @@ def _known(plan: RolloutPlan, seen: Watched) -> list[tuple[datetime, Seen]]:
     return in_order(entries, seen.minutes, seen.probes or (), settle=plan.telemetry.settle)
 
 
+def _taught(plan: RolloutPlan, seen: Watched) -> Judge:
+    """A judge that knows what the service did before the release."""
+    judge = Judge(plan, control=seen.control, canary=seen.canary)
+    for minute in seen.history:
+        judge.learn(minute)
+    return judge
+
+
 def _spans(seen: Watched) -> tuple[Span, ...]:
     soaks = sorted(seen.soaks, key=lambda soak: soak.since)
     following = (*(soak.since for soak in soaks[1:]), None)
@@ -162,7 +170,7 @@ def _filled(since: datetime, times: Iterable[datetime], *, plan: RolloutPlan) ->
 
 def _at(plan: RolloutPlan, seen: Watched, now: datetime, *, until: datetime) -> Verdict:
     """The verdict at *now* when the intervals that end by *until* had been collected."""
-    judge = Judge(plan, control=seen.control, canary=seen.canary)
+    judge = _taught(plan, seen)
     entered = False
     for at, what in _known(plan, seen):
         if at > now or (isinstance(what, Minute) and what.end > until):
