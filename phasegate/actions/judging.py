@@ -77,7 +77,7 @@ class Judging:
 
 
 async def _remember(outside: Outside, state: ReleaseState, bench: Bench) -> None:
-    """History is stored before the first interval or never, so every replay has the same."""
+    """It is there before the first interval or never; until then it is looked for again."""
     for minute in await history(outside, state):
         bench.judge.learn(minute)
         bench.remembers = True
