@@ -36,8 +36,9 @@ async def _collect(outside: Outside, state: ReleaseState, *, worker: str, begin:
         settle=plan.telemetry.settle,
         cuts=plan.counted,
     )
-    # History comes before the first interval or never: then every replay judges with the same.
-    if stored is None and worker == state.service:
+    # History comes before the first interval or never: then every replay judges with the same. It is
+    # asked for when the source has just answered, so that one that is away is not waited for twice.
+    if stored is None and batch.minutes and worker == state.service:
         await remember(outside, state, before=first)
     await ledger.add_minutes(state.release, worker, batch.minutes)
     return batch

@@ -22,7 +22,6 @@ class Bench:
     phases: tuple[str, ...] = ()
     read_until: datetime | None = None
     probed_until: datetime | None = None
-    remembers: bool = False
 
 
 class Judging:
@@ -60,9 +59,10 @@ class Judging:
     async def _read(self, outside: Outside, state: ReleaseState, bench: Bench) -> None:
         """Feed minutes and probes in order of time, entering each phase where its soak began."""
         ledger, worker = outside.journal.ledger, _worker(state)
-        if not bench.remembers:
-            await _remember(outside, state, bench)
         minutes = await ledger.minutes(state.release, worker, after=bench.read_until)
+        if minutes and bench.read_until is None and _environment(state) is Environment.PRODUCTION:
+            for minute in await history(outside, state):
+                bench.judge.learn(minute)
         probes = await ledger.probes(state.release, after=bench.probed_until)
         environment = _environment(state)
         entries = [
@@ -74,13 +74,6 @@ class Judging:
         own = [probe for probe in probes if probe.url.startswith(f"{door}/")]
         for _, what in in_order(entries, minutes, own, settle=state.plan.telemetry.settle):
             _feed(bench, what)
-
-
-async def _remember(outside: Outside, state: ReleaseState, bench: Bench) -> None:
-    """It is there before the first interval or never; until then it is looked for again."""
-    for minute in await history(outside, state):
-        bench.judge.learn(minute)
-        bench.remembers = True
 
 
 def _feed(bench: Bench, what: Seen) -> None:
