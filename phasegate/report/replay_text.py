@@ -9,7 +9,7 @@ from phasegate.domain.plan import RolloutPlan
 from phasegate.domain.recording import Recording, Watched
 from phasegate.domain.verdict import Finding, Verdict
 
-_FORM = "{:<19}  {:<12} {:<19}  {:<20}  {}"
+_FORM = "{:<19}  {:<12} {:<19}  {:>8}  {:<20}  {}"
 
 
 def heading(recording: Recording, seen: Watched, plan: RolloutPlan) -> str:
@@ -17,13 +17,14 @@ def heading(recording: Recording, seen: Watched, plan: RolloutPlan) -> str:
     name = recording.release or "recorded minutes"
     control = f"control {seen.control}" if seen.control else "no control"
     return (
-        f"{name}, {seen.environment}: plan {plan.name}, canary {seen.canary}, {control}, {_intervals(seen)}"
+        f"{name}, {seen.environment}: plan {plan.name}, canary {seen.canary}, {control}, "
+        f"{_intervals(seen)}; evidence of {1 / plan.alpha:,.4g} takes it back"
     )
 
 
 def columns() -> str:
     """The heads of the time line."""
-    return _FORM.format("time (UTC)", "phase", "finding", "rule", "why")
+    return _FORM.format("time (UTC)", "phase", "finding", "E", "rule", "why")
 
 
 def timeline(looks: Iterable[Look], *, every: bool) -> Iterator[str]:
@@ -73,8 +74,18 @@ def _line(look: Look) -> str:
     reason = verdict.reasons[0]
     end = "end of the soak: " if look.closing else ""
     return _FORM.format(
-        _clock(verdict.at), verdict.phase, verdict.finding, reason.rule, f"{end}{reason.text}"
+        _clock(verdict.at),
+        verdict.phase,
+        verdict.finding,
+        _evidence(verdict),
+        reason.rule,
+        f"{end}{reason.text}",
     )
+
+
+def _evidence(verdict: Verdict) -> str:
+    """The newest known evidence of the comparison; none before both have served."""
+    return f"{10 ** min(verdict.evidence[-1][1], 300.0):.3g}" if verdict.evidence else "-"
 
 
 def _taken_back(verdict: Verdict, seen: Watched) -> str:
