@@ -128,6 +128,8 @@ class Trial:
 
     def guilty(self) -> tuple[str, ...]:
         """The endpoints that are worse, by e-BH: the k with most evidence, if the k-th has m/(k alpha)."""
+        if len(self.endpoints) < 3:
+            return ()  # the only endpoint and the rest: there is nothing to tell apart
         ranked = sorted(self.endpoints, key=lambda name: (-self.endpoints[name].log_evidence, name))
         named = 0
         for rank, name in enumerate(ranked, start=1):
@@ -138,17 +140,14 @@ class Trial:
     def _begin(self, found: Matched, start: datetime) -> None:
         """Without a history the first interval's requests tell the traffic; its errors are not looked at."""
         terms, self.since = self.terms, start
-        known = self.history.counts[1] > 0
-        counts = self.history.endpoints if known else _served(found)
-        requests = added(counts.values())[1]
-        interval = terms.plan.interval
-        traffic = self.history.traffic(interval) if known else float(requests)
-        largest = sorted(counts, key=lambda name: (-counts[name][1], name))[:MOST_ENDPOINTS]
-        self.total = self._stream(None, traffic)
-        for name in largest:
-            # What an endpoint serves of all is known from either; its past only from history.
-            share = counts[name][1] / requests if requests else 0.0
-            self.endpoints[name] = self._stream(name, traffic if known else traffic * share)
+        served, interval = _served(found), terms.plan.interval
+        now = float(sum(served.values()))
+        usual = self.history.traffic(interval) or now
+        self.total = self._stream(None, usual)
+        for name in _largest(self.history.endpoints, served):
+            # An endpoint that history does not know has the traffic of the first interval.
+            known = name in self.history.endpoints
+            self.endpoints[name] = self._stream(name, usual if known else float(served[name]))
         self.endpoints[REST] = self._stream(REST, 0.0)
         if terms.with_latency:
             self.latency = latency.begin(terms.rules, self.history.known)
@@ -210,11 +209,17 @@ class Trial:
         )
 
 
-def _served(found: Matched) -> dict[str, Pair]:
+def _served(found: Matched) -> dict[str, int]:
     return {
-        name: (0, found.canary.get(name, NONE)[1] + found.control.get(name, NONE)[1])
-        for name in found.endpoints
+        name: found.canary.get(name, NONE)[1] + found.control.get(name, NONE)[1] for name in found.endpoints
     }
+
+
+def _largest(known: dict[str, Pair], served: dict[str, int]) -> list[str]:
+    """The endpoints with the most requests, those of the history first; at most twenty."""
+    usual = sorted(known, key=lambda name: (-known[name][1], name))
+    new = sorted(served.keys() - known.keys(), key=lambda name: (-served[name], name))
+    return [name for name in (*usual, *new) if name != REST][:MOST_ENDPOINTS]
 
 
 def _folded(counts: Any, known: dict[str, Stream]) -> dict[str, Pair]:
