@@ -10,12 +10,13 @@ from datetime import datetime
 from math import log
 from typing import Any
 
-from phasegate.domain.judge import climate, course, latency, setting, stream
+from phasegate.domain.judge import alone, climate, course, latency, setting, stream
+from phasegate.domain.judge.alone import Alone
 from phasegate.domain.judge.history import History
 from phasegate.domain.judge.ladder import Ladder
 from phasegate.domain.judge.latency import Latency, Rules
 from phasegate.domain.judge.likelihood import log_sum
-from phasegate.domain.judge.matched import NONE, Matched, added, matched
+from phasegate.domain.judge.matched import NONE, Matched, added, by_endpoint, matched
 from phasegate.domain.judge.path import UNTRODDEN, Path
 from phasegate.domain.judge.starts import Purse
 from phasegate.domain.judge.stream import Stream
@@ -63,6 +64,7 @@ class Trial:
     theirs: Ladder | None = None
     since: datetime | None = None
     path: Path = UNTRODDEN
+    alone: Alone | None = None
 
     @classmethod
     def start(cls, terms: Terms) -> "Trial":
@@ -82,6 +84,11 @@ class Trial:
     def enter(self, phase: Phase) -> None:
         """A phase begins; where the weight rises evidence carries over."""
         self.running = course.has_control(phase) and bool(self.terms.control)
+        self.alone = None
+        if not self.running and self.total is not None and phase.takes_traffic and phase.soak:
+            intervals = max(1, round(phase.soak.duration / self.terms.plan.interval))
+            last, how = self.total.found.climates.control, self.total.how
+            self.alone = alone.begin(last, how.alternatives, intervals=intervals)
         if self.running and self.total is not None:
             self.total = self.total.raised()
             self.endpoints = {name: one.raised() for name, one in self.endpoints.items()}
@@ -89,9 +96,11 @@ class Trial:
 
     def add(self, minute: Minute) -> None:
         """Compare one interval."""
+        terms = self.terms
+        if self.alone is not None:
+            self.alone = self.alone.add(added(by_endpoint(minute, terms.canary).values()))
         if not self.running:
             return
-        terms = self.terms
         found = matched(minute, canary=terms.canary, control=terms.control, cuts=terms.plan.counted)
         canary, control = found.total
         if self.total is None:
@@ -188,6 +197,7 @@ class Trial:
             "sums": [_ladder_state(self.ours), _ladder_state(self.theirs)],
             "since": self.since.isoformat() if self.since else None,
             "path": self.path.state(),
+            "alone": self.alone.state() if self.alone else None,
         }
 
     @classmethod
@@ -206,6 +216,7 @@ class Trial:
             theirs,
             datetime.fromisoformat(state["since"]) if state["since"] else None,
             Path.load(state["path"]),
+            Alone.load(state["alone"]) if state["alone"] else None,
         )
 
 
