@@ -1,0 +1,64 @@
+"""
+When a canary may have become worse: evidence that starts at any interval, paid from one purse.
+
+Of the purse .65 is put in when the canary gets its first traffic, .10 when its weight is raised, and
+.25 bit by bit, so that what starts late or grows slowly is seen. What is not put in yet is cash.
+"""
+
+from dataclasses import dataclass
+from math import exp, log
+
+from phasegate.domain.judge.likelihood import log_or_never, log_sum
+
+AT_DEPLOY, AT_STEP, SPREAD = 0.65, 0.10, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """What is *due* at the next interval, what *each* interval adds of what is *left*, and what is *cash*."""
+
+    each: float
+    due: float = AT_DEPLOY
+    left: float = SPREAD
+    cash: float = 1.0
+    stepped: bool = False
+
+    def step(self) -> "Purse":
+        """The weight was raised; only the first raise is paid for."""
+        if self.stepped:
+            return self
+        return Purse(self.each, self.due + AT_STEP, self.left, self.cash, stepped=True)
+
+    def pay(self) -> tuple[float, "Purse"]:
+        """What is put in for this interval, and the purse afterwards."""
+        bit = min(self.each, self.left)
+        paid = self.due + bit
+        left, cash = self.left - bit, max(self.cash - paid, 0.0)
+        return paid, Purse(self.each, 0.0, left, cash, stepped=self.stepped)
+
+
+def purse(intervals: int) -> Purse:
+    """The purse of a rollout that is compared for so many *intervals*."""
+    return Purse(each=SPREAD / max(intervals, 1))
+
+
+def grown(stakes: tuple[float, ...], ratios: list[float], *, paid: float, eta: float) -> tuple[float, ...]:
+    """
+    ln of each component's stake after an interval: S <- (S + w paid) LR^eta, with equal weights w.
+
+    *eta* below 1 takes back what over-dispersed counts would claim too much.
+    """
+    share = log_or_never(paid / len(stakes))
+    return tuple(_log_add(stake, share) + eta * ratio for stake, ratio in zip(stakes, ratios, strict=True))
+
+
+def worth(stakes: tuple[float, ...], cash: float) -> float:
+    """ln of the evidence: the cash and all stakes."""
+    return log_sum((log_or_never(cash), *stakes))
+
+
+def _log_add(one: float, two: float) -> float:
+    if two == float("-inf"):
+        return one
+    high, low = (one, two) if one >= two else (two, one)
+    return high + log(1 + exp(low - high))
