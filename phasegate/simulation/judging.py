@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from phasegate.simulation.rollouts import Floats, Ints, Rollouts
+from phasegate.simulation.rollouts import Flags, Floats, Ints, Rollouts
 
 NEVER = 0
 
@@ -22,7 +22,7 @@ class BacktestJudge(Protocol):
         """
 
 
-def first(flags: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Ints:
+def first(flags: Flags) -> Ints:
     """For each row of *flags* (rollouts, intervals) the first true interval from 1, or NEVER."""
     return np.where(flags.any(axis=1), flags.argmax(axis=1) + 1, NEVER).astype(np.int64)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from phasegate.domain.judge.binomial import tail
 from phasegate.simulation.judging import NEVER
-from phasegate.simulation.rollouts import Ints, Rollouts
+from phasegate.simulation.rollouts import Floats, Ints, Rollouts
 
 CONFIDENCE = 0.95
 _HALVINGS = 60
@@ -88,7 +88,7 @@ def _solve(above: Callable[[float], bool]) -> float:
     return high
 
 
-def _quantile(delays: np.ndarray[tuple[int, ...], np.dtype[np.float64]], share: float) -> float:
+def _quantile(delays: Floats, share: float) -> float:
     if not len(delays):
         return inf
     ordered = np.sort(delays)

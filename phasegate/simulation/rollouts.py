@@ -9,6 +9,7 @@ from phasegate.simulation.scenario import Course
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 DAY = 86_400.0  # seconds of history
 
