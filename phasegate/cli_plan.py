@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -65,17 +66,18 @@ def _check(source: str, search: tuple[Path, ...]) -> bool:
 @plan.command("show")
 @click.argument("name")
 @_folders
+@click.option("--traffic", metavar="12rps|720rpm", help="Say what the plan can see at this traffic.")
+@click.option("--service", metavar="NAME", help="The same, at what this service serves, as measured.")
+@click.option("--hours", default=1.0, show_default=True, help="How far --service looks back.")
+@click.option("--base-error-rate", "errors", metavar="0.05%", help="Share of requests that fail anyway.")
+@click.option("--json", "as_json", is_flag=True, help="What can be seen, as one JSON object.")
 @reports_errors
-def show(name: str, extra: tuple[Path, ...]) -> None:
-    """Show the phases of the plan NAME: weight, soak, success, rollback, gate."""
-    from rich.console import Console
-
+def show(name: str, extra: tuple[Path, ...], **asked: Any) -> None:
+    """Show the phases of the plan NAME: weight, soak, success, rollback, gate; and what they can see."""
     from phasegate.adapters.plan_yaml import load_plan
-    from phasegate.report.plan_table import plan_table
+    from phasegate.cli_outlook import Question, show_plan
 
-    table = plan_table(load_plan(name, search=plan_folders(extra)))
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table)
+    show_plan(load_plan(name, search=plan_folders(extra)), Question(**asked))
 
 
 @plan.command("list")

@@ -27,7 +27,7 @@ from phasegate.adapters.prefect_runs import PrefectRuns
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.errors import SettingsError
 from phasegate.domain.plan import RolloutPlan
-from phasegate.ports import Channel, Clock
+from phasegate.ports import Channel, Clock, Metrics
 from phasegate.report.pictures import MarkdownPictures
 from phasegate.settings import Settings
 
@@ -74,6 +74,19 @@ async def _build(settings: Settings, role: str, stack: AsyncExitStack) -> Outsid
         clock=clock,
         pictures=MarkdownPictures(),
     )
+
+
+@asynccontextmanager
+async def metrics(settings: Settings) -> AsyncIterator[Metrics]:
+    """The metrics source alone; raises SettingsError naming what is missing."""
+    _complete(settings)
+    client = CloudflareClient(
+        settings.api_url, settings.account_id, settings.token, timeout=settings.api_timeout
+    )
+    try:
+        yield CloudflareTelemetry(client)
+    finally:
+        await client.close()
 
 
 def build_runs(settings: Settings) -> PrefectRuns:

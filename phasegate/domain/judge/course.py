@@ -52,11 +52,11 @@ class Past:
 
 def course(plan: RolloutPlan) -> Course:
     """The course of *plan*: its soaks in production below 100 %."""
-    legs = tuple(_leg(phase, plan.interval) for phase in plan.phases if compared(phase) and phase.soak)
+    legs = tuple(_leg(phase, plan.interval) for phase in plan.phases if has_control(phase) and phase.soak)
     return Course(legs or (Leg(0.5, 1),), plan.interval / MINUTE)
 
 
-def compared(phase: Phase) -> bool:
+def has_control(phase: Phase) -> bool:
     """Whether *phase* has a control to compare with."""
     return phase.takes_traffic and phase.weight < 100
 

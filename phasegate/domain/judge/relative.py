@@ -11,7 +11,7 @@ from math import log
 
 from phasegate.domain.judge.tally import Pair
 
-PSIS = (1.5, 2.0, 4.0, 10.0, 50.0)
+PSIS = (2.0, 5.0, 25.0)
 
 
 def log_ratios(psis: tuple[float, ...], canary: Pair, control: Pair, *, rho: float) -> list[float]:

@@ -10,7 +10,7 @@ from phasegate.domain.judge.course import Course, Leg, Past
 from phasegate.domain.judge.hierarchy import ALTERNATIVES, Alternative
 from phasegate.domain.judge.relative import PSIS
 
-TOLERANCE = 1.25
+TOLERANCE = 1.0
 # A component that can never decide, and one that only decides sooner within the first interval, cost weight.
 LEAST_NATS, MOST_NATS = 4.0, 15.0
 FEW_ERRORS, TRUST_FEW, TRUST_MANY = 50, 0.15, 0.85
@@ -24,7 +24,7 @@ class Setting:
     """
     How counts become evidence: E = v E_rel + (1 - v) min(E_hier, 10 E_rel).
 
-    *psis* and *alternatives* are the components, equally weighted; *rho* the tolerated ratio,
+    *psis* and *alternatives* are the components, mildest first; *rho* the tolerated ratio,
     *eta* the power for over-dispersion, *prior* what history says, *each* the pace of bursts.
     """
 
@@ -47,7 +47,7 @@ def setting(past: Past, course: Course, *, rho: float = TOLERANCE, strict: bool 
     each = climate.pace(course.minutes)
     return Setting(
         psis=_picked(PSIS, _worth_of_psi(past, rho), past, course),
-        alternatives=_picked(ALTERNATIVES, _worth_of_alternative(past), past, course),
+        alternatives=_picked(_mildest_first(past), _worth_of_alternative(past), past, course),
         v=1.0 if strict else _trust(past, course),
         rho=rho,
         eta=dispersion.eta(past.phi),
@@ -55,6 +55,11 @@ def setting(past: Past, course: Course, *, rho: float = TOLERANCE, strict: bool 
         each=each,
         intervals=course.intervals,
     )
+
+
+def _mildest_first(past: Past) -> list[Alternative]:
+    """At a rate of 0.5 % "three times" is more than "1 %"; at 0.01 % it is less."""
+    return sorted(ALTERNATIVES, key=lambda one: one.rate(past.rate))
 
 
 def _trust(past: Past, course: Course) -> float:

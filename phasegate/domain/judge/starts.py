@@ -6,7 +6,8 @@ Of the purse .65 is put in when the canary gets its first traffic, .10 when its 
 """
 
 from dataclasses import dataclass
-from math import exp, log
+from functools import cache
+from math import exp, inf, log
 
 from phasegate.domain.judge.likelihood import log_or_never, log_sum
 
@@ -42,14 +43,28 @@ def purse(intervals: int) -> Purse:
     return Purse(each=SPREAD / max(intervals, 1))
 
 
+@cache
+def weights(components: int) -> tuple[float, ...]:
+    """
+    The share of each component, mildest first: 1, 1/2, 1/3, ..., made to sum to 1.
+
+    A mild regression needs every nat; a strong one is seen at once whatever it is given.
+    """
+    whole = sum(1 / rank for rank in range(1, components + 1))
+    return tuple(1 / rank / whole for rank in range(1, components + 1))
+
+
 def grown(stakes: tuple[float, ...], ratios: list[float], *, paid: float, eta: float) -> tuple[float, ...]:
     """
-    ln of each component's stake after an interval: S <- (S + w paid) LR^eta, with equal weights w.
+    ln of each component's stake after an interval: S <- (S + w paid) LR^eta.
 
     *eta* below 1 takes back what over-dispersed counts would claim too much.
     """
-    share = log_or_never(paid / len(stakes))
-    return tuple(_log_add(stake, share) + eta * ratio for stake, ratio in zip(stakes, ratios, strict=True))
+    shares = (log_or_never(paid * weight) for weight in weights(len(stakes)))
+    return tuple(
+        _log_add(stake, share) + eta * ratio
+        for stake, share, ratio in zip(stakes, shares, ratios, strict=True)
+    )
 
 
 def worth(stakes: tuple[float, ...], cash: float) -> float:
@@ -58,7 +73,7 @@ def worth(stakes: tuple[float, ...], cash: float) -> float:
 
 
 def _log_add(one: float, two: float) -> float:
-    if two == float("-inf"):
+    if two == -inf:
         return one
     high, low = (one, two) if one >= two else (two, one)
     return high + log(1 + exp(low - high))
