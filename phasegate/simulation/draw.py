@@ -62,11 +62,17 @@ class _Disturbed:
         both = one + other
         spread = ((one - _SPLIT * both) ** 2).sum(axis=1)
         counts = self.rng.multinomial(total.sum(axis=1), latency.shares()) if self.scenario.latency else None
+        equal = np.full(ENDPOINTS, 1 / ENDPOINTS)
+        ends = None
+        if self.scenario.regression.endpoint:
+            failed = self.rng.multinomial(both.sum(axis=1), equal)
+            ends = (self.rng.multinomial((total - both).sum(axis=1), equal) + failed, failed)
         return History(
             total=total.sum(axis=1),
             errors=both.sum(axis=1),
             spread=spread,
             expected=both.sum(axis=1) * _SPLIT * (1 - _SPLIT),
+            by_endpoint=ends,
             latency=counts,
         )
 

@@ -1,6 +1,6 @@
 """What a judge did over many rollouts, with the uncertainty of having seen only so many."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -51,18 +51,43 @@ class Outcome:
     failed: float
 
 
-def outcome(judge: str, stops: Ints, rollouts: Rollouts) -> Outcome:
-    """Sum up *stops* of *judge* on *rollouts*."""
-    found = (stops != NEVER) & (stops > rollouts.onset)
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """
+    What *judge* did with each rollout: where it stopped, and the canary's failed requests until then.
+
+    *ends* is how many intervals there were, *onset* where the harm began.
+    """
+
+    judge: str
+    stops: Ints
+    failed: Ints
+    ends: Ints
+    onset: int
+
+
+def observed(judge: str, stops: Ints, rollouts: Rollouts) -> Observed:
+    """Keep what *judge* did; *stops* as :class:`.BacktestJudge` gives them."""
+    ends = np.full(rollouts.count, rollouts.intervals)
+    counted = np.arange(rollouts.intervals) < np.where(stops == NEVER, ends, stops)[:, None]
+    failed = (rollouts.canary.errors * counted).sum(axis=1)
+    return Observed(judge, stops, failed, ends, rollouts.onset)
+
+
+def outcome(parts: Sequence[Observed]) -> Outcome:
+    """Sum up *parts* of one judge with one onset."""
+    onset = parts[0].onset
+    stops = np.concatenate([part.stops for part in parts])
+    found = (stops != NEVER) & (stops > onset)
     early = (stops != NEVER) & ~found
-    delays = np.where(found, stops - rollouts.onset, inf)[~early]
+    delays = np.where(found, stops - onset, inf)[~early]
     return Outcome(
-        judge=judge,
+        judge=parts[0].judge,
         stopped=Share(int(found.sum()), int((~early).sum())),
-        early=Share(int(early.sum()), rollouts.count),
+        early=Share(int(early.sum()), len(stops)),
         median=_quantile(delays, 0.5),
         p95=_quantile(delays, 0.95),
-        failed=_failed(stops, rollouts),
+        failed=float(np.concatenate([part.failed for part in parts]).mean()),
     )
 
 
@@ -93,9 +118,3 @@ def _quantile(delays: Floats, share: float) -> float:
         return inf
     ordered = np.sort(delays)
     return float(ordered[min(len(ordered) - 1, int(np.ceil(share * len(ordered))) - 1)])
-
-
-def _failed(stops: Ints, rollouts: Rollouts) -> float:
-    until = np.where(stops == NEVER, rollouts.intervals, stops)
-    counted = np.arange(rollouts.intervals) < until[:, None]
-    return float((rollouts.canary.errors * counted).sum(axis=1).mean())

@@ -28,6 +28,18 @@ class Arm:
     by_endpoint: tuple[Ints, Ints] | None = None
     latency: Ints | None = None
 
+    def only(self, judged: Flags) -> "Arm":
+        """The counts of the *judged* intervals; of the others nothing is left."""
+        if judged.all():
+            return self
+        ends, slow = self.by_endpoint, self.latency
+        return Arm(
+            self.total * judged,
+            self.errors * judged,
+            (ends[0] * judged[:, None], ends[1] * judged[:, None]) if ends else None,
+            slow * judged[:, None] if slow is not None else None,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -35,13 +47,15 @@ class History:
     The control's 24 hours before the release, shape (rollouts,).
 
     ``spread`` and ``expected`` are the sums of the over-dispersion of pseudo-A/A splits: their
-    quotient is 1 when failures are independent. ``latency`` has shape (rollouts, buckets).
+    quotient is 1 when failures are independent. ``by_endpoint`` is ``(total, errors)``, shape (rollouts,
+    endpoints); ``latency`` has shape (rollouts, buckets).
     """
 
     total: Ints
     errors: Ints
     spread: Floats
     expected: Floats
+    by_endpoint: tuple[Ints, Ints] | None = None
     latency: Ints | None = None
 
     @property
@@ -84,7 +98,8 @@ class Rollouts:
     @property
     def seen(self) -> tuple[Arm, Arm]:
         """What a judge that does not wait for settled counts is shown: (canary, control)."""
-        return self.early or (self.canary, self.control)
+        canary, control = self.early or (self.canary, self.control)
+        return canary.only(self.course.judged), control.only(self.course.judged)
 
     def unscaled(self) -> "Rollouts":
         """The requests that were really counted: scaled-up samples divided by their interval."""

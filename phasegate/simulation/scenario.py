@@ -14,11 +14,13 @@ class Course:
     """
     How a rollout proceeds: ``(intervals, canary's share)`` for each phase, in order.
 
-    The default is the runbook's: two hours at 10 %, four at 50 %.
+    The default is the runbook's: two hours at 10 %, four at 50 %. *warmup* is how many intervals at
+    the beginning of each phase no judge is shown.
     """
 
     phases: tuple[tuple[int, float], ...] = ((120, 0.10), (240, 0.50))
     seconds: float = 60.0
+    warmup: tuple[int, ...] = ()
 
     @property
     def intervals(self) -> int:
@@ -34,6 +36,14 @@ class Course:
     def steps(self) -> tuple[int, ...]:
         """The intervals in which the phases begin."""
         return tuple(int(start) for start in np.cumsum([0, *(length for length, _ in self.phases[:-1])]))
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Which intervals are judged, shape (intervals,)."""
+        warmup = self.warmup or (0,) * len(self.phases)
+        return np.concatenate(
+            [np.arange(length) >= warm for (length, _), warm in zip(self.phases, warmup, strict=True)]
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rollout_cases import by_hand
 
-from phasegate.simulation.outcome import clopper_pearson, outcome
+from phasegate.simulation.outcome import clopper_pearson, observed, outcome
 from phasegate.simulation.rollouts import Arm, Rollouts
 
 
@@ -36,7 +36,7 @@ def test_delays_count_from_the_onset_and_early_stops_are_told_apart():
     one = by_hand([(1, 10)] * 20, [(0, 90)] * 20, onset=10)
     many = _repeated(one, 4)
 
-    result = outcome("judge", np.array([5, 13, 20, 0]), many)
+    result = outcome([observed("judge", np.array([5, 13, 20, 0]), many)])
 
     assert (result.early.bad, result.early.total) == (1, 4)
     assert (result.stopped.bad, result.stopped.total) == (2, 3)

@@ -1,8 +1,9 @@
 """One stream's evidence over time, for arrays: see ``phasegate.domain.judge.comparison``."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -10,10 +11,12 @@ from phasegate.domain.judge.climate import Pace
 from phasegate.domain.judge.hierarchy import ALTERNATIVES
 from phasegate.domain.judge.relative import PSIS
 from phasegate.domain.judge.setting import TIMES, Setting
-from phasegate.domain.judge.starts import AT_DEPLOY, AT_STEP, SPREAD
+from phasegate.domain.judge.starts import AT_DEPLOY, AT_STEP, SPREAD, weights
 from phasegate.simulation.rollouts import Flags, Floats
 from phasegate.simulation.twin.hierarchy import Climate, Climates, Counted, step
 from phasegate.simulation.twin.likelihood import log_or_never
+
+_TIDY = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +36,16 @@ class Settings:
 def gathered(settings: Sequence[Setting]) -> Settings:
     """Put the settings of streams of one course side by side."""
     first = settings[0]
-    bursts = tuple(np.array([one.prior.bursts[kind] for one in settings]) for kind in (0, 1))
     return Settings(
-        psis=_weights([[psi in one.psis for one in settings] for psi in PSIS]),
-        alternatives=_weights([[other in one.alternatives for one in settings] for other in ALTERNATIVES]),
+        psis=_weights(PSIS, [one.psis for one in settings]),
+        alternatives=_weights(ALTERNATIVES, [one.alternatives for one in settings]),
         v=np.array([one.v for one in settings]),
         rho=np.array([one.rho for one in settings]),
         eta=np.array([one.eta for one in settings]),
         prior=Climate(
             np.array([one.prior.a for one in settings]),
             np.array([one.prior.b for one in settings]),
-            (bursts[0], bursts[1]),
+            np.array([one.prior.bursts for one in settings]).T,
         ),
         each=first.each,
         intervals=first.intervals,
@@ -51,58 +53,111 @@ def gathered(settings: Sequence[Setting]) -> Settings:
 
 
 def log_evidence(
-    canary: tuple[Floats, Floats], control: tuple[Floats, Floats], steps: Sequence[int], *, how: Settings
+    canary: tuple[Floats, Floats],
+    control: tuple[Floats, Floats],
+    steps: Sequence[int],
+    *,
+    how: Settings,
+    enough: float = inf,
 ) -> Floats:
     """
     ln E after each interval, shape (streams, intervals), from ``(bad, total)`` of this shape.
 
-    *steps* are the intervals in which the canary's weight is raised.
+    *steps* are the intervals in which the canary's weight is raised. A stream that has reached
+    *enough* is not followed further: it keeps what it had.
     """
-    streams, intervals = canary[0].shape
-    found = np.zeros((streams, intervals))
-    climates = Climates(how.prior, how.prior)
-    purse = _Purse(streams, how.intervals)
-    plain = np.full((len(PSIS), streams), -inf)
-    modelled = np.full((len(ALTERNATIVES), streams), -inf)
+    intervals = canary[0].shape[1]
+    found = np.zeros(canary[0].shape)
+    rows = np.arange(len(found))
+    stakes = _Stakes.begin(how, len(found))
     for at in range(intervals):
         if at in steps:
-            purse.raised()
-        counts = Counted(canary[0][:, at], canary[1][:, at], control[0][:, at], control[1][:, at])
-        compared = (counts.n1 > 0) & (counts.n0 > 0)
-        paid = log_or_never(purse.pay(compared))
-        ratios, climates = step(climates, counts, each=how.each)
-        plain = _grown(plain, paid + how.psis, _relative(counts, how.rho), how.eta, compared)
-        modelled = _grown(modelled, paid + how.alternatives, ratios, how.eta, compared)
-        found[:, at] = _combined(plain, modelled, purse.cash, how.v)
+            stakes.raise_weight()
+        if at % _TIDY == 0 and at and enough < inf:
+            going = found[rows, at - 1] < enough
+            found[rows[~going], at:] = found[rows[~going], at - 1, None]
+            rows, stakes = rows[going], stakes.only(going)
+            if not len(rows):
+                break
+        counts = Counted(*(one[rows, at] for one in (*canary, *control)))
+        found[rows, at] = stakes.after(counts)
     return found
 
 
-def _weights(kept: list[list[bool]]) -> Floats:
-    """ln of equal weights of what is kept, shape (components, streams)."""
-    mask = np.array(kept, dtype=float)
-    return log_or_never(mask / mask.sum(axis=0))
+def _weights(components: Sequence[Hashable], kept: list[tuple[Any, ...]]) -> Floats:
+    """ln of each component's share, shape (components, streams)."""
+    shares = [dict(zip(some, weights(len(some)), strict=True)) for some in kept]
+    return log_or_never(np.array([[one.get(name, 0.0) for one in shares] for name in components]))
 
 
+class _Stakes:
+    """What every stream has staked so far; changes with each interval."""
+
+    def __init__(self, how: Settings, climates: Climates, purse: "_Purse", logs: tuple[Floats, Floats]):
+        self._how, self._climates, self._purse = how, climates, purse
+        self._plain, self._modelled = logs
+
+    @classmethod
+    def begin(cls, how: Settings, streams: int) -> "_Stakes":
+        nothing = (np.full((len(PSIS), streams), -inf), np.full((len(ALTERNATIVES), streams), -inf))
+        return cls(how, Climates(how.prior, how.prior), _Purse.begin(streams, how.intervals), nothing)
+
+    def raise_weight(self) -> None:
+        self._purse.raise_weight()
+
+    def after(self, counts: Counted) -> Floats:
+        how, compared = self._how, (counts.n1 > 0) & (counts.n0 > 0)
+        paid = log_or_never(self._purse.pay(compared))
+        ratios, self._climates = step(self._climates, counts, each=how.each)
+        relative = _relative(counts, how.rho)
+        self._plain = _grown(self._plain, paid + how.psis, relative, how.eta, compared)
+        self._modelled = _grown(self._modelled, paid + how.alternatives, ratios, how.eta, compared)
+        return _combined(self._plain, self._modelled, self._purse.cash, how.v)
+
+    def only(self, going: Flags) -> "_Stakes":
+        """The streams that are still followed."""
+        how = self._how
+        left = replace(
+            how,
+            psis=how.psis[:, going],
+            alternatives=how.alternatives[:, going],
+            v=how.v[going],
+            rho=how.rho[going],
+            eta=how.eta[going],
+        )
+        logs = (self._plain[:, going], self._modelled[:, going])
+        return _Stakes(left, self._climates.only(going), self._purse.only(going), logs)
+
+
+@dataclass
 class _Purse:
     """See ``phasegate.domain.judge.starts``; one for each stream."""
 
-    def __init__(self, streams: int, intervals: int) -> None:
-        self._each = SPREAD / max(intervals, 1)
-        self._due, self._left = np.full(streams, AT_DEPLOY), np.full(streams, SPREAD)
-        self._stepped = False
-        self.cash = np.ones(streams)
+    each: float
+    due: Floats
+    left: Floats
+    cash: Floats
+    stepped: bool = False
 
-    def raised(self) -> None:
-        if not self._stepped:
-            self._due, self._stepped = self._due + AT_STEP, True
+    @classmethod
+    def begin(cls, streams: int, intervals: int) -> "_Purse":
+        each = SPREAD / max(intervals, 1)
+        return cls(each, np.full(streams, AT_DEPLOY), np.full(streams, SPREAD), np.ones(streams))
+
+    def raise_weight(self) -> None:
+        if not self.stepped:
+            self.due, self.stepped = self.due + AT_STEP, True
 
     def pay(self, compared: Flags) -> Floats:
-        bit = np.where(compared, np.minimum(self._each, self._left), 0.0)
-        paid = bit + np.where(compared, self._due, 0.0)
-        self._due = np.where(compared, 0.0, self._due)
-        self._left = self._left - bit
+        bit = np.where(compared, np.minimum(self.each, self.left), 0.0)
+        paid = bit + np.where(compared, self.due, 0.0)
+        self.due = np.where(compared, 0.0, self.due)
+        self.left = self.left - bit
         self.cash = np.maximum(self.cash - paid, 0.0)
-        return paid
+        return np.asarray(paid)
+
+    def only(self, going: Flags) -> "_Purse":
+        return _Purse(self.each, self.due[going], self.left[going], self.cash[going], self.stepped)
 
 
 def _relative(counts: Counted, rho: Floats) -> Floats:

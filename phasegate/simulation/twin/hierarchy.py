@@ -21,11 +21,11 @@ Bursts = tuple[Floats, Floats]
 
 @dataclass(frozen=True, slots=True)
 class Climate:
-    """What is believed before an interval, shape (rollouts,): Gamma(a, b) if calm; chances of bursts."""
+    """What is believed before an interval, shape (streams,): Gamma(a, b) if calm; bursts (2, streams)."""
 
     a: Floats
     b: Floats
-    bursts: Bursts
+    bursts: Floats
 
     @property
     def logs(self) -> tuple[Floats, Floats, Floats]:
@@ -40,6 +40,13 @@ class Climates:
 
     both: Climate
     control: Climate
+
+    def only(self, going: Flags) -> "Climates":
+        """The streams that are still followed."""
+        kept = (
+            Climate(one.a[going], one.b[going], one.bursts[:, going]) for one in (self.both, self.control)
+        )
+        return Climates(*kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +127,7 @@ def _learned(
     return Climate(
         np.where(seen, a, climate.a),
         np.where(seen, b, climate.b),
-        (
-            np.where(seen, each.lasts * sharp + begins, climate.bursts[0]),
-            np.where(seen, each.lasts * mild + begins, climate.bursts[1]),
-        ),
+        np.where(seen, np.stack([each.lasts * sharp + begins, each.lasts * mild + begins]), climate.bursts),
     )
 
 
