@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from phasegate.actions.outside import Outside
+from phasegate.actions.remembering import remember
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Batch, Probe
 from phasegate.domain.plan import Environment
@@ -26,14 +27,18 @@ async def collect_staging(outside: Outside, state: ReleaseState, *, since: datet
 
 async def _collect(outside: Outside, state: ReleaseState, *, worker: str, begin: datetime) -> Batch:
     plan, ledger = state.plan, outside.journal.ledger
-    since = await stored_until(outside, state, worker=worker) or floor(begin, plan.interval)
+    since = await stored_until(outside, state, worker=worker)
+    if since is None:
+        since = floor(begin, plan.interval)
+        if worker == state.service:
+            await remember(outside, state, before=since)
     batch = await outside.metrics.collect(
         worker,
         since=since,
         now=outside.clock.now(),
         interval=plan.interval,
         settle=plan.telemetry.settle,
-        cuts=plan.cuts,
+        cuts=plan.counted,
     )
     await ledger.add_minutes(state.release, worker, batch.minutes)
     return batch

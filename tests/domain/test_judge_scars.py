@@ -16,7 +16,6 @@ from judge_cases import (
 
 from phasegate.domain.decision import Action, decide
 from phasegate.domain.observation import Counts
-from phasegate.domain.verdict import Finding
 
 
 def outcome(judge, at, *, low_traffic="hold"):
@@ -106,7 +105,7 @@ def test_rare_errors_are_not_invisible():
     verdict = judge.verdict(after(62))
 
     assert verdict.violated
-    assert reasons(verdict, "error-rate")[0].finding is Finding.INCONCLUSIVE
+    assert fired(verdict)[0].rule == "comparative-evidence"
 
 
 def test_a_source_that_cannot_tell_latency_does_not_pass_it():

@@ -54,16 +54,23 @@ def weights(components: int) -> tuple[float, ...]:
     return tuple(1 / rank / whole for rank in range(1, components + 1))
 
 
-def grown(stakes: tuple[float, ...], ratios: list[float], *, paid: float, eta: float) -> tuple[float, ...]:
+def grown(
+    stakes: tuple[float, ...],
+    ratios: list[float],
+    *,
+    paid: float,
+    eta: float,
+    shares: tuple[float, ...] | None = None,
+) -> tuple[float, ...]:
     """
     ln of each component's stake after an interval: S <- (S + w paid) LR^eta.
 
-    *eta* below 1 takes back what over-dispersed counts would claim too much.
+    The w are *shares*, or :func:`weights`. *eta* below 1 takes back what over-dispersed counts
+    would claim too much.
     """
-    shares = (log_or_never(paid * weight) for weight in weights(len(stakes)))
+    told = (log_or_never(paid * share) for share in shares or weights(len(stakes)))
     return tuple(
-        _log_add(stake, share) + eta * ratio
-        for stake, share, ratio in zip(stakes, shares, ratios, strict=True)
+        _log_add(stake, share) + eta * ratio for stake, share, ratio in zip(stakes, told, ratios, strict=True)
     )
 
 
