@@ -14,7 +14,7 @@ CLUSTER = 5.0
 SAMPLE = 10
 LAG = 2
 ARRIVED = 0.6
-_SPLIT = 0.5
+FINE = 60  # intervals of the history that a release stores one by one
 
 
 def draw(scenario: Scenario, rollouts: int, *, seed: int = 1) -> Rollouts:
@@ -23,7 +23,9 @@ def draw(scenario: Scenario, rollouts: int, *, seed: int = 1) -> Rollouts:
     disturbed = _Disturbed(scenario, rng, rollouts)
     history = disturbed.history()
     canary, control = disturbed.arms()
-    drawn = Rollouts(canary, control, history, scenario.course, onset=scenario.regression.onset)
+    drawn = Rollouts(
+        canary, control, history, scenario.course, onset=scenario.regression.onset, cuts=scenario.cuts
+    )
     if scenario.disturbance is Disturbance.SAMPLED:
         return replace(drawn, sample=SAMPLE)
     if scenario.disturbance is Disturbance.LATE:
@@ -52,29 +54,29 @@ class _Disturbed:
         )
 
     def history(self) -> History:
-        """A day of the control alone, and what pseudo-A/A splits of it say about clusters."""
+        """A day of the control alone, its newest intervals one by one."""
         length = max(1, round(DAY / self.course.seconds))
-        shape = (self.rollouts, length)
-        total = self.rng.poisson(self._requests(), shape)
-        rate = np.broadcast_to(self.scenario.errors * self._wander(length), shape)
-        half = self.rng.binomial(total, _SPLIT)
-        one, other = self._failed(half, rate), self._failed(total - half, rate)
-        both = one + other
-        spread = ((one - _SPLIT * both) ** 2).sum(axis=1)
-        counts = self.rng.multinomial(total.sum(axis=1), latency.shares()) if self.scenario.latency else None
-        equal = np.full(ENDPOINTS, 1 / ENDPOINTS)
-        ends = None
-        if self.scenario.regression.endpoint:
-            failed = self.rng.multinomial(both.sum(axis=1), equal)
-            ends = (self.rng.multinomial((total - both).sum(axis=1), equal) + failed, failed)
+        total = self.rng.poisson(self._requests(), (self.rollouts, length))
+        errors = self._failed(total, np.minimum(self.scenario.errors * self._wander(length), 1.0))
+        whole, failed = total.sum(axis=1), errors.sum(axis=1)
+        fine = errors[:, -FINE:], total[:, -FINE:]
         return History(
-            total=total.sum(axis=1),
-            errors=both.sum(axis=1),
-            spread=spread,
-            expected=both.sum(axis=1) * _SPLIT * (1 - _SPLIT),
-            by_endpoint=ends,
-            latency=counts,
+            total=whole,
+            errors=failed,
+            fine=fine,
+            by_endpoint=self._spread(whole, failed) if self.scenario.regression.endpoint else None,
+            slow=self._slow(whole - fine[1].sum(axis=1), latency.shares(self.scenario.cuts))
+            if self.scenario.cuts
+            else None,
         )
+
+    def _spread(self, total: Ints, errors: Ints) -> tuple[Ints, Ints]:
+        equal = np.full(ENDPOINTS, 1 / ENDPOINTS)
+        failed = self.rng.multinomial(errors, equal)
+        return self.rng.multinomial(total - errors, equal) + failed, failed
+
+    def _slow(self, total: Ints, shares: Floats) -> Ints:
+        return latency.slower_than(self.rng.multinomial(total, shares))
 
     def _requests(self) -> float:
         sampled = self.scenario.disturbance is Disturbance.SAMPLED
@@ -96,12 +98,12 @@ class _Disturbed:
         return Arm(total * scale, errors * scale, ends, self._latencies(total, regression, scale))
 
     def _latencies(self, total: Ints, regression: Regression, scale: int) -> Ints | None:
-        if not self.scenario.latency:
+        cuts, since = self.scenario.cuts, regression.onset
+        if not cuts:
             return None
-        good, bad = latency.shares(), latency.shares(slower=regression.slower, tail=regression.tail)
-        since = regression.onset
-        before = self.rng.multinomial(total[:, :since], good)
-        return np.concatenate([before, self.rng.multinomial(total[:, since:], bad)], axis=1) * scale
+        good, bad = latency.shares(cuts), latency.shares(cuts, slower=regression.slower, tail=regression.tail)
+        parts = self._slow(total[:, :since], good), self._slow(total[:, since:], bad)
+        return np.concatenate(parts, axis=1) * scale
 
     def _failed(self, total: Ints, rate: Floats) -> Ints:
         """Failed of *total* requests; in clusters there are fewer causes, each failing several."""

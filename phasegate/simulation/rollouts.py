@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from phasegate.domain.judge.dispersion import dispersion, neighbours
 from phasegate.simulation.scenario import Course
 
 Ints = NDArray[np.int64]
@@ -19,61 +20,73 @@ class Arm:
     """
     Counts of one version, shape (rollouts, intervals).
 
-    ``by_endpoint`` is ``(total, errors)`` with a third axis for the endpoints. ``latency`` counts
-    requests in log buckets, shape (rollouts, intervals, buckets), as in :mod:`.latency`.
+    ``by_endpoint`` is ``(total, errors)`` with a third axis for the endpoints; ``slow`` counts the
+    requests slower than each cut, shape (rollouts, intervals, cuts).
     """
 
     total: Ints
     errors: Ints
     by_endpoint: tuple[Ints, Ints] | None = None
-    latency: Ints | None = None
+    slow: Ints | None = None
 
     def only(self, judged: Flags) -> "Arm":
         """The counts of the *judged* intervals; of the others nothing is left."""
         if judged.all():
             return self
-        ends, slow = self.by_endpoint, self.latency
+        ends, slow, third = self.by_endpoint, self.slow, judged[..., None]
         return Arm(
             self.total * judged,
             self.errors * judged,
-            (ends[0] * judged[:, None], ends[1] * judged[:, None]) if ends else None,
-            slow * judged[:, None] if slow is not None else None,
+            (ends[0] * third, ends[1] * third) if ends else None,
+            slow * third if slow is not None else None,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """
-    The control's 24 hours before the release, shape (rollouts,).
+    The control's 24 hours before the release: ``total`` and ``errors``, shape (rollouts,).
 
-    ``spread`` and ``expected`` are the sums of the over-dispersion of pseudo-A/A splits: their
-    quotient is 1 when failures are independent. ``by_endpoint`` is ``(total, errors)``, shape (rollouts,
-    endpoints); ``latency`` has shape (rollouts, buckets).
+    ``fine`` is ``(errors, total)`` of the newest intervals one by one, shape (rollouts, intervals):
+    they tell whether failures come in clusters. ``by_endpoint`` is ``(total, errors)``, shape
+    (rollouts, endpoints); ``slow`` counts the :attr:`coarse` requests slower than each cut, shape
+    (rollouts, cuts).
     """
 
     total: Ints
     errors: Ints
-    spread: Floats
-    expected: Floats
+    fine: tuple[Ints, Ints]
     by_endpoint: tuple[Ints, Ints] | None = None
-    latency: Ints | None = None
+    slow: Ints | None = None
+
+    @property
+    def coarse(self) -> Ints:
+        """Requests before the fine intervals, shape (rollouts,)."""
+        return np.asarray(self.total - self.fine[1].sum(axis=1))
+
+    @property
+    def traffic(self) -> Floats:
+        """Requests per interval, shape (rollouts,)."""
+        return np.asarray(self.fine[1].mean(axis=1))
 
     @property
     def dispersion(self) -> Floats:
-        """phi, at least 1; 1 where nothing failed."""
-        quotient = self.spread / np.where(self.expected > 0, self.expected, 1.0)
-        return np.maximum(np.where(self.expected > 0, quotient, 1.0), 1.0)
+        """phi of every rollout, as the judge sees it."""
+        pairs = (
+            zip(bad.tolist(), total.tolist(), strict=True) for bad, total in zip(*self.fine, strict=True)
+        )
+        return np.array([dispersion(neighbours(list(one))) for one in pairs])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Rollouts:
     """
-    Rollouts of one scenario, or recorded ones of one length.
+    Rollouts of one scenario, or recorded ones of one length. Compared by identity.
 
     ``onset`` is the interval in which the harm begins (0 for good versions). ``lag``: so many intervals
     are still growing when a judge that does not wait looks at them; it sees ``early`` instead.
-    ``sample`` is the sample interval; counts are already scaled by it. ``steps`` are the intervals in
-    which a phase begins.
+    ``sample`` is the sample interval; counts are already scaled by it. ``cuts`` are the latencies
+    (ms) at which slow requests are counted.
     """
 
     canary: Arm
@@ -84,6 +97,7 @@ class Rollouts:
     lag: int = 0
     early: tuple[Arm, Arm] | None = None
     sample: int = 1
+    cuts: tuple[int, ...] = ()
 
     @property
     def count(self) -> int:
@@ -101,6 +115,12 @@ class Rollouts:
         canary, control = self.early or (self.canary, self.control)
         return canary.only(self.course.judged), control.only(self.course.judged)
 
+    def warmed_up(self) -> "Rollouts":
+        """The judged intervals alone, from the first on in which both arms served."""
+        both = self.canary.only(self.course.judged).total * self.control.total > 0
+        judged = np.logical_or.accumulate(both, axis=1) & self.course.judged
+        return replace(self, canary=self.canary.only(judged), control=self.control.only(judged))
+
     def unscaled(self) -> "Rollouts":
         """The requests that were really counted: scaled-up samples divided by their interval."""
         if self.sample == 1:
@@ -116,5 +136,5 @@ def _divide(arm: Arm, by: int) -> Arm:
         arm.total // by,
         arm.errors // by,
         (ends[0] // by, ends[1] // by) if ends else None,
-        arm.latency // by if arm.latency is not None else None,
+        arm.slow // by if arm.slow is not None else None,
     )

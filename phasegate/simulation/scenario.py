@@ -118,19 +118,23 @@ _TOLD = {
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One cell of a table: *traffic* in requests a second (all of it), *errors* the base error rate."""
+    """
+    One cell of a table: *traffic* in requests a second (all of it), *errors* the base error rate.
+
+    Latencies are drawn where *cuts* (ms) are given at which slow requests are counted.
+    """
 
     traffic: float
     errors: float = 0.0005
     regression: Regression = field(default_factory=Regression)
     disturbance: Disturbance = Disturbance.NONE
     course: Course = field(default_factory=Course)
-    latency: bool = False
+    cuts: tuple[int, ...] = ()
 
     @property
     def key(self) -> str:
         """Names the scenario; the seed is made from it, so that a cell is the same in every table."""
-        where = f"{self.traffic:g}/{self.errors:g}/{self.latency}"
+        where = f"{self.traffic:g}/{self.errors:g}/{self.cuts}"
         return f"{where}/{self.regression}/{self.disturbance}/{self.course}"
 
     def good(self) -> "Scenario":

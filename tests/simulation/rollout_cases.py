@@ -12,7 +12,8 @@ def by_hand(
     canary: Sequence[tuple[int, int]], control: Sequence[tuple[int, int]], *, onset: int = 0
 ) -> Rollouts:
     """One rollout of ``(errors, total)`` a minute in one phase at 10 %, after a day at 0.1 %."""
-    history = History(*(np.array([number]) for number in (100_000, 100)), np.array([25.0]), np.array([25.0]))
+    fine = np.full((1, 360), 0), np.full((1, 360), 70)
+    history = History(np.array([100_000]), np.array([100]), fine)
     course = Course(((len(canary), 0.1),))
     return Rollouts(_arm(canary), _arm(control), history, course, onset=onset)
 

@@ -1,12 +1,12 @@
 """The simulator draws what the scenario says."""
 
 from dataclasses import replace
+from math import erf, log, sqrt
 
 import numpy as np
 import pytest
 
 from phasegate.simulation.draw import draw
-from phasegate.simulation.latency import shares, slower_than
 from phasegate.simulation.scenario import ENDPOINTS, REGRESSIONS, Course, Disturbance, Regression, Scenario
 
 SHORT = Course(((30, 0.1), (30, 0.5)))
@@ -58,8 +58,8 @@ def test_clusters_show_in_the_history_and_nothing_else_does():
     """
     The judge learns from history that failures come in groups, so the history must tell.
     """
-    clusters = draw(Scenario(10, disturbance=Disturbance.CLUSTERS), 20).history.dispersion
-    plain = draw(Scenario(10), 20).history.dispersion
+    clusters = draw(Scenario(50, disturbance=Disturbance.CLUSTERS), 20).history.dispersion
+    plain = draw(Scenario(50), 20).history.dispersion
 
     assert clusters.mean() == pytest.approx(9, abs=1)
     assert plain.mean() == pytest.approx(1, abs=0.1)
@@ -112,19 +112,24 @@ def test_a_leak_grows_and_a_late_fault_waits():
     assert late[40] == pytest.approx(0.5)
 
 
-def test_latencies_are_the_requests():
+def test_a_slower_canary_has_more_requests_beyond_every_cut():
     """
-    Every request is in one bucket, and a slower canary has more of them beyond a cut.
+    Counts fall with growing cuts, and one arm alone is slower.
     """
-    scenario = Scenario(50, regression=REGRESSIONS["slower-2"], course=SHORT, latency=True)
+    scenario = Scenario(50, regression=REGRESSIONS["slower-2"], course=SHORT, cuts=(50, 200, 500))
 
     drawn = draw(scenario, 5)
 
-    counts = drawn.canary.latency
-    assert counts is not None
-    assert np.array_equal(counts.sum(axis=-1), drawn.canary.total)
-    assert slower_than(counts, 300).sum() > 0.05 * drawn.canary.total.sum()
-    assert shares(tail=0.05).sum() == pytest.approx(1)
+    slow, usual = drawn.canary.slow, drawn.control.slow
+    assert slow is not None
+    assert usual is not None
+    assert (np.diff(slow, axis=-1) <= 0).all()
+    assert (slow.sum(axis=(0, 1)) / drawn.canary.total.sum()).tolist() == pytest.approx(
+        [_beyond(cut, 2) for cut in scenario.cuts], rel=0.1, abs=1e-4
+    )
+    assert (usual.sum(axis=(0, 1)) / drawn.control.total.sum()).tolist() == pytest.approx(
+        [_beyond(cut, 1) for cut in scenario.cuts], rel=0.1, abs=1e-4
+    )
 
 
 def test_late_counts_are_only_part_of_the_settled_ones():
@@ -142,3 +147,8 @@ def test_late_counts_are_only_part_of_the_settled_ones():
 def _off(bad: float, total: float, rate: float) -> float:
     """How many standard errors the share lies away from *rate*."""
     return float(abs(bad / total - rate) / (rate * (1 - rate) / total) ** 0.5)
+
+
+def _beyond(cut: float, slower: float) -> float:
+    """The share of a log-normal service's answers that take longer than *cut*."""
+    return (1 - erf(log(cut / (60 * slower)) / 0.6 / sqrt(2))) / 2

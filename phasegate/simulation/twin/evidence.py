@@ -11,10 +11,11 @@ from phasegate.domain.judge.climate import Pace
 from phasegate.domain.judge.hierarchy import ALTERNATIVES
 from phasegate.domain.judge.relative import PSIS
 from phasegate.domain.judge.setting import TIMES, Setting
-from phasegate.domain.judge.starts import AT_DEPLOY, AT_STEP, SPREAD, weights
+from phasegate.domain.judge.starts import weights
 from phasegate.simulation.rollouts import Flags, Floats
 from phasegate.simulation.twin.hierarchy import Climate, Climates, Counted, step
 from phasegate.simulation.twin.likelihood import log_or_never
+from phasegate.simulation.twin.purse import Purse
 
 _TIDY = 10
 
@@ -93,14 +94,14 @@ def _weights(components: Sequence[Hashable], kept: list[tuple[Any, ...]]) -> Flo
 class _Stakes:
     """What every stream has staked so far; changes with each interval."""
 
-    def __init__(self, how: Settings, climates: Climates, purse: "_Purse", logs: tuple[Floats, Floats]):
+    def __init__(self, how: Settings, climates: Climates, purse: Purse, logs: tuple[Floats, Floats]):
         self._how, self._climates, self._purse = how, climates, purse
         self._plain, self._modelled = logs
 
     @classmethod
     def begin(cls, how: Settings, streams: int) -> "_Stakes":
         nothing = (np.full((len(PSIS), streams), -inf), np.full((len(ALTERNATIVES), streams), -inf))
-        return cls(how, Climates(how.prior, how.prior), _Purse.begin(streams, how.intervals), nothing)
+        return cls(how, Climates(how.prior, how.prior), Purse.begin(streams, how.intervals), nothing)
 
     def raise_weight(self) -> None:
         self._purse.raise_weight()
@@ -127,37 +128,6 @@ class _Stakes:
         )
         logs = (self._plain[:, going], self._modelled[:, going])
         return _Stakes(left, self._climates.only(going), self._purse.only(going), logs)
-
-
-@dataclass
-class _Purse:
-    """See ``phasegate.domain.judge.starts``; one for each stream."""
-
-    each: float
-    due: Floats
-    left: Floats
-    cash: Floats
-    stepped: bool = False
-
-    @classmethod
-    def begin(cls, streams: int, intervals: int) -> "_Purse":
-        each = SPREAD / max(intervals, 1)
-        return cls(each, np.full(streams, AT_DEPLOY), np.full(streams, SPREAD), np.ones(streams))
-
-    def raise_weight(self) -> None:
-        if not self.stepped:
-            self.due, self.stepped = self.due + AT_STEP, True
-
-    def pay(self, compared: Flags) -> Floats:
-        bit = np.where(compared, np.minimum(self.each, self.left), 0.0)
-        paid = bit + np.where(compared, self.due, 0.0)
-        self.due = np.where(compared, 0.0, self.due)
-        self.left = self.left - bit
-        self.cash = np.maximum(self.cash - paid, 0.0)
-        return np.asarray(paid)
-
-    def only(self, going: Flags) -> "_Purse":
-        return _Purse(self.each, self.due[going], self.left[going], self.cash[going], self.stepped)
 
 
 def _relative(counts: Counted, rho: Floats) -> Floats:
