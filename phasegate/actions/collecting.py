@@ -27,19 +27,19 @@ async def collect_staging(outside: Outside, state: ReleaseState, *, since: datet
 
 async def _collect(outside: Outside, state: ReleaseState, *, worker: str, begin: datetime) -> Batch:
     plan, ledger = state.plan, outside.journal.ledger
-    since = await stored_until(outside, state, worker=worker)
-    if since is None:
-        since = floor(begin, plan.interval)
-        if worker == state.service:
-            await remember(outside, state, before=since)
+    stored, first = await stored_until(outside, state, worker=worker), floor(begin, plan.interval)
     batch = await outside.metrics.collect(
         worker,
-        since=since,
+        since=stored or first,
         now=outside.clock.now(),
         interval=plan.interval,
         settle=plan.telemetry.settle,
         cuts=plan.counted,
     )
+    # History comes before the first interval or never: then every replay judges with the same. It is
+    # asked for when the source has just answered, so that one that is away is not waited for twice.
+    if stored is None and batch.minutes and worker == state.service:
+        await remember(outside, state, before=first)
     await ledger.add_minutes(state.release, worker, batch.minutes)
     return batch
 

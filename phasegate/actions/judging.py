@@ -21,7 +21,6 @@ class Bench:
     phases: tuple[str, ...] = ()
     read_until: datetime | None = None
     probed_until: datetime | None = None
-    remembers: bool = False
 
 
 class Judging:
@@ -59,9 +58,10 @@ class Judging:
     async def _read(self, outside: Outside, state: ReleaseState, bench: Bench) -> None:
         """Feed minutes and probes in order of time, entering each phase where its soak began."""
         ledger, worker = outside.journal.ledger, _worker(state)
-        if not bench.remembers:
-            await _remember(outside, state, bench)
         minutes = await ledger.minutes(state.release, worker, after=bench.read_until)
+        if minutes and bench.read_until is None and _environment(state) is Environment.PRODUCTION:
+            for minute in await history(outside, state):
+                bench.judge.learn(minute)
         probes = await ledger.probes(state.release, after=bench.probed_until)
         environment = _environment(state)
         entries = [
@@ -75,13 +75,6 @@ class Judging:
         happened += [(probe.at, 2, probe) for probe in probes if probe.url.startswith(f"{door}/")]
         for at, _, what in sorted(happened, key=lambda item: item[:2]):
             _feed(bench, what, at)
-
-
-async def _remember(outside: Outside, state: ReleaseState, bench: Bench) -> None:
-    """History is stored before the first interval or never, so every replay has the same."""
-    for minute in await history(outside, state):
-        bench.judge.learn(minute)
-        bench.remembers = True
 
 
 def _feed(bench: Bench, what: str | Minute | Probe, at: datetime) -> None:

@@ -19,7 +19,7 @@ def history_name(service: str) -> str:
 
 async def remember(outside: Outside, state: ReleaseState, *, before: datetime) -> None:
     """
-    Store the day that ends at *before*, unless that was done; a source that is away is asked again next time.
+    Store the day that ends at *before*, unless that was done; what the source does not tell is not stored.
 
     It is stored so that whoever replays the release judges with the same history.
     """

@@ -37,7 +37,7 @@ def verdict_markdown(state: ReleaseState, verdict: Verdict | None, minutes: tupl
     return sections(
         headline(state, verdict),
         _criteria(verdict),
-        _picture(state, phase, minutes),
+        _picture(state, phase, minutes, verdict),
         _reasons(verdict),
         _alerts(verdict),
         _load(state),
@@ -78,7 +78,9 @@ def _sorted(verdict: Verdict) -> list[Reason]:
     return sorted(verdict.reasons, key=lambda reason: _ORDER.index(reason.finding))
 
 
-def _picture(state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ...]) -> str:
+def _picture(
+    state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ...], verdict: Verdict | None
+) -> str:
     if phase is None or state.canary is None or not phase.takes_traffic:
         return ""
     title = f"{phase.name} at {phase.weight:g} %: {state.service}"
@@ -89,6 +91,8 @@ def _picture(state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ..
         limit=_limit(phase),
         title=title,
         labels=(state.opened.known_good.label, state.canary.label),
+        path=verdict.evidence if verdict else (),
+        decided=1 / state.plan.alpha,
     )
     return f"![Failed requests and requests: {plain(title)}]({data_uri(svg)})"
 

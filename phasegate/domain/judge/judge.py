@@ -14,7 +14,7 @@ from phasegate.domain.errors import Refused
 from phasegate.domain.judge import absolute, alerts, contrast, health, memory, silence
 from phasegate.domain.judge.measure import measure
 from phasegate.domain.judge.memory import Memory, Sums
-from phasegate.domain.judge.success import Evidence, Rated, judge_rate
+from phasegate.domain.judge.success import Evidence, Rated, judge_rate, relieved
 from phasegate.domain.judge.tally import blame, nothing, tally
 from phasegate.domain.judge.trial import Terms, Trial
 from phasegate.domain.judge.windows import LONGEST, Row, Windows
@@ -240,12 +240,16 @@ class Judge:
 
     def _rate(self, kept: Memory, rule: ErrorRateBelow | LatencyBelow) -> Rated:
         until = kept.judged_until or kept.entered
-        return judge_rate(
+        rated = judge_rate(
             measure(rule, self._cuts),
             pool=Evidence(kept.pool.canary, kept.pool.control, kept.pool.since, until),
             phase=Evidence(kept.alone.canary, kept.alone.control, kept.alone.since, until),
             alpha=self._plan.alpha,
         )
+        total, harm = self._trial.total, absolute.harm(self._phase)
+        if total is None or harm is None or not self._trial.running or not isinstance(rule, ErrorRateBelow):
+            return rated
+        return relieved(rated, compared=total.canary, control=total.control, harm=harm)
 
     def _no_critical(self, kept: Memory, firing: tuple[Alert, ...], *, silent: bool) -> Reason:
         window = kept.windows.last(1)
