@@ -153,7 +153,7 @@ def log_errors(rollouts: Rollouts, terms: Terms, *, enough: float = inf) -> Floa
 
 @lru_cache(maxsize=2)
 def log_endpoints(rollouts: Rollouts, terms: Terms) -> Floats | None:
-    """ln E of every endpoint's errors, shape (rollouts, endpoints, intervals); None where none are counted."""
+    """ln E of every endpoint's errors, shape (rollouts, endpoints, intervals), if they are counted."""
     settled, past = _judged(rollouts), rollouts.history
     canary, control, before = settled.canary.by_endpoint, settled.control.by_endpoint, past.by_endpoint
     if canary is None or control is None or before is None:
