@@ -63,10 +63,14 @@ class History:
         return self.counts[1] * (interval / self.covered) if self.covered else 0.0
 
     def past(self, endpoint: str | None, *, traffic: float) -> Past:
-        """The past of one *endpoint* (None: all requests), when all together make *traffic* per interval."""
+        """
+        The past of one *endpoint* (None: all requests), when all together make *traffic* per interval.
+
+        Of an endpoint that is not known *traffic* is its own.
+        """
         whole = self.counts
         counts = whole if endpoint is None else self.endpoints.get(endpoint, NONE)
-        part = counts[1] / whole[1] if whole[1] else 1.0
+        part = counts[1] / whole[1] if counts[1] else 1.0
         return Past(counts, traffic * part, self.phi)
 
     def state(self) -> list[Any]:

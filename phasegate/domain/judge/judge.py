@@ -121,7 +121,7 @@ class Judge:
             violated=any(rate.violated for rate in rated),
             doubtful=any(rate.doubtful for rate in rated),
             silent=silent,
-            alerts=(*firing, silence.warn(quiet)) if quiet else firing,
+            alerts=(*firing, *self._unlike_history(), *((silence.warn(quiet),) if quiet else ())),
             judged_until=kept.judged_until,
             age=max(now - (kept.judged_until or kept.entered), timedelta(0)),
             evidence=self._trial.path.points,
@@ -250,6 +250,10 @@ class Judge:
         if total is None or harm is None or not self._trial.running or not isinstance(rule, ErrorRateBelow):
             return rated
         return relieved(rated, compared=total.canary, control=total.control, harm=harm)
+
+    def _unlike_history(self) -> tuple[Alert, ...]:
+        alone = self._trial.alone
+        return alone.alerts(alpha=self._plan.alpha) if alone else ()
 
     def _no_critical(self, kept: Memory, firing: tuple[Alert, ...], *, silent: bool) -> Reason:
         window = kept.windows.last(1)

@@ -10,12 +10,13 @@ from datetime import datetime
 from math import log
 from typing import Any
 
-from phasegate.domain.judge import climate, course, latency, setting, stream
+from phasegate.domain.judge import alone, climate, course, latency, setting, stream
+from phasegate.domain.judge.alone import Alone
 from phasegate.domain.judge.history import History
 from phasegate.domain.judge.ladder import Ladder
 from phasegate.domain.judge.latency import Latency, Rules
 from phasegate.domain.judge.likelihood import log_sum
-from phasegate.domain.judge.matched import NONE, Matched, added, matched
+from phasegate.domain.judge.matched import NONE, Matched, added, by_endpoint, matched
 from phasegate.domain.judge.path import UNTRODDEN, Path
 from phasegate.domain.judge.starts import Purse
 from phasegate.domain.judge.stream import Stream
@@ -63,6 +64,7 @@ class Trial:
     theirs: Ladder | None = None
     since: datetime | None = None
     path: Path = UNTRODDEN
+    alone: Alone | None = None
 
     @classmethod
     def start(cls, terms: Terms) -> "Trial":
@@ -82,6 +84,11 @@ class Trial:
     def enter(self, phase: Phase) -> None:
         """A phase begins; where the weight rises evidence carries over."""
         self.running = course.has_control(phase) and bool(self.terms.control)
+        self.alone = None
+        if not self.running and self.total is not None and phase.takes_traffic and phase.soak:
+            intervals = max(1, round(phase.soak.duration / self.terms.plan.interval))
+            last, how = self.total.found.climates.control, self.total.how
+            self.alone = alone.begin(last, how.alternatives, intervals=intervals)
         if self.running and self.total is not None:
             self.total = self.total.raised()
             self.endpoints = {name: one.raised() for name, one in self.endpoints.items()}
@@ -89,9 +96,11 @@ class Trial:
 
     def add(self, minute: Minute) -> None:
         """Compare one interval."""
+        terms = self.terms
+        if self.alone is not None:
+            self.alone = self.alone.add(added(by_endpoint(minute, terms.canary).values()))
         if not self.running:
             return
-        terms = self.terms
         found = matched(minute, canary=terms.canary, control=terms.control, cuts=terms.plan.counted)
         canary, control = found.total
         if self.total is None:
@@ -128,6 +137,8 @@ class Trial:
 
     def guilty(self) -> tuple[str, ...]:
         """The endpoints that are worse, by e-BH: the k with most evidence, if the k-th has m/(k alpha)."""
+        if len(self.endpoints) < 3:
+            return ()  # the only endpoint and the rest: there is nothing to tell apart
         ranked = sorted(self.endpoints, key=lambda name: (-self.endpoints[name].log_evidence, name))
         named = 0
         for rank, name in enumerate(ranked, start=1):
@@ -138,17 +149,14 @@ class Trial:
     def _begin(self, found: Matched, start: datetime) -> None:
         """Without a history the first interval's requests tell the traffic; its errors are not looked at."""
         terms, self.since = self.terms, start
-        known = self.history.counts[1] > 0
-        counts = self.history.endpoints if known else _served(found)
-        requests = added(counts.values())[1]
-        interval = terms.plan.interval
-        traffic = self.history.traffic(interval) if known else float(requests)
-        largest = sorted(counts, key=lambda name: (-counts[name][1], name))[:MOST_ENDPOINTS]
-        self.total = self._stream(None, traffic)
-        for name in largest:
-            # What an endpoint serves of all is known from either; its past only from history.
-            share = counts[name][1] / requests if requests else 0.0
-            self.endpoints[name] = self._stream(name, traffic if known else traffic * share)
+        served, interval = _served(found), terms.plan.interval
+        now = float(sum(served.values()))
+        usual = self.history.traffic(interval) or now
+        self.total = self._stream(None, usual)
+        for name in _largest(self.history.endpoints, served):
+            # An endpoint that history does not know has the traffic of the first interval.
+            known = name in self.history.endpoints
+            self.endpoints[name] = self._stream(name, usual if known else float(served[name]))
         self.endpoints[REST] = self._stream(REST, 0.0)
         if terms.with_latency:
             self.latency = latency.begin(terms.rules, self.history.known)
@@ -189,6 +197,7 @@ class Trial:
             "sums": [_ladder_state(self.ours), _ladder_state(self.theirs)],
             "since": self.since.isoformat() if self.since else None,
             "path": self.path.state(),
+            "alone": self.alone.state() if self.alone else None,
         }
 
     @classmethod
@@ -207,14 +216,21 @@ class Trial:
             theirs,
             datetime.fromisoformat(state["since"]) if state["since"] else None,
             Path.load(state["path"]),
+            Alone.load(state["alone"]) if state["alone"] else None,
         )
 
 
-def _served(found: Matched) -> dict[str, Pair]:
+def _served(found: Matched) -> dict[str, int]:
     return {
-        name: (0, found.canary.get(name, NONE)[1] + found.control.get(name, NONE)[1])
-        for name in found.endpoints
+        name: found.canary.get(name, NONE)[1] + found.control.get(name, NONE)[1] for name in found.endpoints
     }
+
+
+def _largest(known: dict[str, Pair], served: dict[str, int]) -> list[str]:
+    """The endpoints with the most requests, those of the history first; at most twenty."""
+    usual = sorted(known, key=lambda name: (-known[name][1], name))
+    new = sorted(served.keys() - known.keys(), key=lambda name: (-served[name], name))
+    return [name for name in (*usual, *new) if name != REST][:MOST_ENDPOINTS]
 
 
 def _folded(counts: Any, known: dict[str, Stream]) -> dict[str, Pair]:
