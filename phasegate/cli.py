@@ -10,6 +10,7 @@ _COMMANDS = {
     "abort": ("phasegate.cli_release:abort", "Take a release back, from any state."),
     "answer": ("phasegate.cli_release:answer", "Answer the question a release waits for."),
     "edge": ("phasegate.cli_serve:edge", "Run a local Cloudflare."),
+    "judge": ("phasegate.cli_judge:judge", "Judge recorded minutes: would this plan have taken it back?"),
     "keeper": ("phasegate.cli_serve:keeper", "Watch every active release."),
     "ledger": ("phasegate.cli_ledger:ledger", "Show and verify what happened."),
     "plan": ("phasegate.cli_plan:plan", "Check and show rollout plans."),

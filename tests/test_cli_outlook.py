@@ -21,9 +21,15 @@ def test_a_traffic_shows_what_is_seen_proved_and_stopped():
     assert done.exit_code == 0, done.output
     assert "\x1b" not in done.stdout
     assert "production at 12 requests/s, 0.05% of them failing" in done.stdout
-    for words in ("8,280 in 1h55m", "0.166 % in half", "5,876 requests", "from 5.56 %"):
+    for words in (
+        "8,280 in 1h55m",
+        "0.166 % in half of",
+        "16m44s (844 requests)",
+        "5,876 requests",
+        "from 5.56 %",
+    ):
         assert words in done.stdout
-    assert "warning: canary: error rate < 0.1 % is not proved: it takes 43,981 requests" in done.stdout
+    assert "warning: staging: error rate < 0.1 % is not proved: it takes 43,981 requests" in done.stdout
 
 
 def test_json_carries_the_same_numbers():

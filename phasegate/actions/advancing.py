@@ -25,6 +25,7 @@ from phasegate.domain.events import (
     PhaseEnded,
     Soaking,
 )
+from phasegate.domain.judge.seen import low_traffic_reason, seen
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment, LowTraffic, Phase
 from phasegate.domain.steps import Next, Step
@@ -118,7 +119,7 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
     if phase.takes_traffic:
         await refuse_foreign(outside, release)
         state = await note_share(outside, release, phase)
-    decision = _decide(state, phase, verdict)
+    decision = await _with_power(outside, state, phase, _decide(state, phase, verdict))
     await outside.journal.record(
         release, lambda s: None if s.aborting else Decided(phase=phase.name, decision=decision)
     )
@@ -142,6 +143,22 @@ def _decide(state: ReleaseState, phase: Phase, verdict: Verdict) -> Decision:
     if decision.action is Action.PROMOTE and phase.name not in state.holds_passed:
         return _loaded(state, phase) or decision
     return decision
+
+
+async def _with_power(outside: Outside, state: ReleaseState, phase: Phase, decision: Decision) -> Decision:
+    """Thin evidence is accepted with its price: the smallest regression that would have been seen."""
+    if not decision.accepted_low_traffic or state.canary is None:
+        return decision
+    shown = seen(
+        state.plan,
+        phase,
+        await outside.journal.ledger.minutes(state.release, state.service),
+        soaks={name: soak.since for name, soak in state.soaks.items()},
+        canary=state.canary.id,
+        control=state.opened.known_good.id,
+    )
+    because = (*decision.because, *map(low_traffic_reason, shown))
+    return decision.model_copy(update={"because": because})
 
 
 def _loaded(state: ReleaseState, phase: Phase) -> Decision | None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from phasegate.domain.approval import evidence_digest
 from phasegate.domain.criteria import Attested, ErrorRateAbove
+from phasegate.domain.judge.seen import seen
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute
 from phasegate.domain.phase import Environment, Phase
@@ -39,6 +40,7 @@ def verdict_markdown(state: ReleaseState, verdict: Verdict | None, minutes: tupl
         _criteria(verdict),
         _picture(state, phase, minutes, verdict),
         _reasons(verdict),
+        _power(state, phase, minutes),
         _alerts(verdict),
         _load(state),
         _checks(state, phase),
@@ -101,6 +103,21 @@ def _since_soak(state: ReleaseState, phase: Phase, minutes: tuple[Minute, ...]) 
     soak = state.soaks.get(phase.name)
     shown = tuple(minute for minute in minutes if soak is None or minute.start >= soak.since)
     return shown or minutes
+
+
+def _power(state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ...]) -> str:
+    """What the traffic so far would have shown; "healthy" is worth no more than that."""
+    if phase is None or state.canary is None or not phase.takes_traffic:
+        return ""
+    shown = seen(
+        state.plan,
+        phase,
+        minutes,
+        soaks={name: soak.since for name, soak in state.soaks.items()},
+        canary=state.canary.id,
+        control=state.opened.known_good.id,
+    )
+    return f"**What could be seen**\n\n{bullets(plain(one.text) for one in shown)}" if shown else ""
 
 
 def _limit(phase: Phase) -> float | None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from phasegate.domain.judge import words
 from phasegate.domain.judge.absolute import INTERVALS
-from phasegate.domain.judge.outlook import Guard, Outlook, Rate, Traffic
+from phasegate.domain.judge.outlook import Guard, Outlook, Rate, Showing, Traffic
 from phasegate.domain.judge.power import Sight
 from phasegate.domain.phase import LowTraffic
 from phasegate.domain.plan import RolloutPlan
@@ -31,6 +31,7 @@ def outlook_tables(plan: RolloutPlan, traffic: Traffic, seen: tuple[Outlook, ...
             "criterion",
             "from",
             "rise seen by the end",
+            "harm shows after",
             "proved after",
             "when clean",
         ),
@@ -91,9 +92,18 @@ def _rate_cells(rate: Rate) -> tuple[str, ...]:
         rate.measure.said,
         words.percent(rate.base),
         seen,
+        _showing_words(rate),
         _proof_words(rate),
         "never" if clean is None else f"{words.count(clean)} requests",
     )
+
+
+def _showing_words(rate: Rate) -> str:
+    showing = rate.showing
+    if showing is None:
+        return "-"
+    late = "" if showing.in_time else ", too late"
+    return f"{_span(showing.after)}{late} ({words.count(showing.needed)} requests)"
 
 
 def _proof_words(rate: Rate) -> str:
@@ -136,7 +146,7 @@ def _phase_warnings(plan: RolloutPlan, one: Outlook) -> Iterable[str]:
 
 def _unproved(one: Outlook, rate: Rate) -> Iterable[str]:
     proving = rate.proving
-    if proving.in_time:
+    if rate.in_time:
         return
     ending = (
         "is accepted as low traffic"
@@ -150,6 +160,8 @@ def _unproved(one: Outlook, rate: Rate) -> Iterable[str]:
             f"it takes {words.count(proving.needed)} requests ({_span(proving.after)}), the soak with every "
             f"extension has {format_duration(one.longest)}"
         )
+    if rate.showing:
+        why += f"; one that fails {words.percent(rate.showing.harm)} shows after {_span(rate.showing.after)}"
     yield f"{rate.measure.said} is not proved: {why}; the phase {ending}"
 
 
@@ -204,6 +216,16 @@ def _rate_data(rate: Rate) -> dict[str, Any]:
         "requests_to_prove": proving.needed,
         "proved_after_seconds": None if proving.after is None else proving.after.total_seconds(),
         "proved_in_time": proving.in_time,
+        "harm_shows": None if rate.showing is None else _showing_data(rate.showing),
+    }
+
+
+def _showing_data(showing: Showing) -> dict[str, Any]:
+    return {
+        "rate": showing.harm,
+        "requests": showing.needed,
+        "after_seconds": None if showing.after is None else showing.after.total_seconds(),
+        "in_time": showing.in_time,
     }
 
 

@@ -75,6 +75,27 @@ def test_a_proof_comes_after_as_many_requests_as_it_needs():
     assert not errors.in_time
 
 
+def test_a_soak_that_would_have_shown_harm_is_enough():
+    """
+    844 requests show a rate of 1 % in 95 % of releases: the judge asks for no proof of 0.1 % then.
+    """
+    errors, latency = named(outlook(a_plan(), Traffic(12)), "canary").rates
+
+    assert errors.showing is not None
+    assert (errors.showing.harm, errors.showing.needed) == (0.01, 844)
+    assert power.power_reached(844, base=0.0005, rate=0.01)
+    assert not power.power_reached(843, base=0.0005, rate=0.01)
+    assert errors.in_time
+    assert latency.showing is None
+
+
+def test_a_base_rate_that_misses_the_criterion_is_never_enough():
+    """
+    Such counts soon speak against the version, and then nothing but a proof helps.
+    """
+    assert named(outlook(a_plan(), Traffic(12, errors=0.002)), "canary").rates[0].showing is None
+
+
 def test_measured_slow_shares_take_the_place_of_assumed_ones():
     """
     A service that is never slow proves its latency sooner.
@@ -105,8 +126,8 @@ def test_a_limit_fires_no_sooner_than_its_interval_is_complete_settled_and_warm(
 @pytest.mark.parametrize(
     ("traffic", "said"),
     [
-        (Traffic(12), "canary: error rate < 0.1 % is not proved: it takes 43,981 requests (10h10m51s)"),
-        (Traffic(12), "it is held for a person"),
+        (Traffic(0.2), "canary: error rate < 0.1 % is not proved: it takes 43,981 requests (610h50m50s)"),
+        (Traffic(0.2), "one that fails 1 % shows after 11h43m20s; the phase ends as not enough evidence"),
         (Traffic(12, errors=0.002), "at a base rate of 0.2 % no number of requests proves it"),
         (Traffic(0.2), "half of releases show only a rise to 1.83 % by the end"),
         (Traffic(0.001), "half of releases show nothing by the end"),

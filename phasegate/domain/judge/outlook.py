@@ -7,13 +7,16 @@ from math import ceil
 
 from phasegate.domain.criteria import ErrorRateBelow, LatencyBelow
 from phasegate.domain.judge import absolute
+from phasegate.domain.judge.course import has_control
 from phasegate.domain.judge.measure import Measure, measure
 from phasegate.domain.judge.power import (
+    LIKELY,
     Firing,
     Sight,
     clean_requests,
     firings,
     first_requests,
+    information,
     requests_to_prove,
     sight,
 )
@@ -57,13 +60,33 @@ class Proving:
 
 
 @dataclass(frozen=True, slots=True)
+class Showing:
+    """
+    When an error rate of *harm* would have shown beside the control in 95 % of releases.
+
+    The judge takes that for enough: an error rate need not be proved then.
+    """
+
+    harm: float
+    needed: int
+    after: timedelta | None
+    in_time: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
-    """One success criterion of a phase; ``seen`` is None where there is no control to compare with."""
+    """One success criterion of a phase; what needs a control is None where there is none."""
 
     measure: Measure
     base: float
     seen: Sight | None
     proving: Proving
+    showing: Showing | None
+
+    @property
+    def in_time(self) -> bool:
+        """Whether the soak with every extension is expected to be enough."""
+        return self.proving.in_time or (self.showing is not None and self.showing.in_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,23 +175,30 @@ def _rate(
 ) -> Rate:
     base = max(_base(plan, measured, traffic), _LEAST_BASE)
     judged, longest = _spans(phase)
-    # At 100 % nobody is left to compare with, and a load test has no control.
-    compared = phase.takes_traffic and phase.weight < 100
     pooled = before + per_second * judged.total_seconds()
+
+    def served(requests: int | None) -> tuple[timedelta | None, bool]:
+        after = _after(phase, requests, before=before, per_second=per_second)
+        warmup = phase.soak.warmup if phase.soak else timedelta(0)
+        return after, after is not None and after - warmup <= longest
+
     needed = requests_to_prove(measured.limit, base=base, alpha=plan.alpha)
-    after = _proved_after(phase, needed, before=before, per_second=per_second)
-    warmup = phase.soak.warmup if phase.soak else timedelta(0)
+    shows = _requests_to_show(phase, measured, base)
     return Rate(
         measure=measured,
         base=base,
-        seen=sight(pooled, base=base) if compared else None,
-        proving=Proving(
-            clean=clean_requests(measured.limit, alpha=plan.alpha),
-            needed=needed,
-            after=after,
-            in_time=after is not None and after - warmup <= longest,
-        ),
+        seen=sight(pooled, base=base) if has_control(phase) else None,
+        proving=Proving(clean_requests(measured.limit, alpha=plan.alpha), needed, *served(needed)),
+        showing=Showing(*shows, *served(shows[1])) if shows else None,
     )
+
+
+def _requests_to_show(phase: Phase, measured: Measure, base: float) -> tuple[float, int] | None:
+    """The harmful error rate of *phase* and the requests that show it; doubtful counts never suffice."""
+    harm = absolute.harm(phase)
+    if harm is None or measured.slot != ERRORS or not has_control(phase) or base >= min(measured.limit, harm):
+        return None
+    return harm, ceil(LIKELY / information(harm, base=base))
 
 
 def _base(plan: RolloutPlan, measured: Measure, traffic: Traffic) -> float:
@@ -177,7 +207,7 @@ def _base(plan: RolloutPlan, measured: Measure, traffic: Traffic) -> float:
     return traffic.slow.get(plan.cuts[measured.slot - 1], measured.limit / 2)
 
 
-def _proved_after(phase: Phase, needed: int | None, *, before: float, per_second: float) -> timedelta | None:
+def _after(phase: Phase, needed: int | None, *, before: float, per_second: float) -> timedelta | None:
     if needed is None or not per_second:
         return None
     seconds = max(needed - before, 0.0) / per_second
