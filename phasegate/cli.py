@@ -4,6 +4,7 @@ import sys
 
 COMMANDS = {
     "abort": ("phasegate.cli_release:abort", "Take a release back, from any state."),
+    "backtest": ("phasegate.cli_backtest:backtest", "Try a plan on many releases, beside other judges."),
     "answer": ("phasegate.cli_release:answer", "Answer the question a release waits for."),
     "edge": ("phasegate.cli_serve:edge", "Run a local Cloudflare."),
     "judge": ("phasegate.cli_judge:judge", "Judge recorded minutes: would this plan have taken it back?"),

@@ -11,9 +11,7 @@ from phasegate.cli_errors import reports_errors
 from phasegate.cli_plan import plan_folders
 
 if TYPE_CHECKING:
-    from phasegate.adapters.minutes_table import Choice
     from phasegate.domain.judge.replay import Look
-    from phasegate.domain.plan import RolloutPlan
     from phasegate.domain.recording import Recording, Watched
 
 HEALTHY, HARMFUL, UNDECIDED = 0, 3, 4
@@ -44,12 +42,13 @@ def judge(file: Path, plan: str | None, plans: tuple[Path, ...], every: bool, **
 
     Exit code 0: healthy, 3: harmful, 4: not enough evidence, 2: bad input.
     """
+    from phasegate.adapters.minutes_files import read_recording
     from phasegate.adapters.minutes_table import Choice
     from phasegate.adapters.plan_yaml import load_plan
 
     rules = load_plan(plan, search=plan_folders(plans)) if plan else None
     given = Choice(columns=_columns(choice.pop("columns")), **choice)
-    recording = _read(file, rules, given)
+    recording = read_recording(file, plan=rules, choice=given)
     findings = [_replayed(recording, seen, every=every) for seen in recording.watched if seen.soaks]
     if rules is None:
         _compare(recording)
@@ -68,32 +67,6 @@ def _columns(given: tuple[str, ...]) -> dict[str, str]:
             )
         found[ours] = theirs
     return found
-
-
-def _read(file: Path, plan: "RolloutPlan | None", choice: "Choice") -> "Recording":
-    from phasegate.adapters.minutes_csv import read_csv
-    from phasegate.adapters.minutes_json import read_json
-    from phasegate.adapters.minutes_parquet import read_parquet
-    from phasegate.domain.errors import RecordingError
-    from phasegate.domain.recording import judged_by
-
-    try:
-        match file.suffix.lower():
-            case ".json":
-                recording = read_json(file)
-                return judged_by(recording, plan) if plan else recording
-            case ".parquet":
-                return read_parquet(file, plan=plan, choice=choice)
-            case ".csv" | ".tsv" if plan:
-                return read_csv(file, plan=plan, choice=choice)
-            case ".csv" | ".tsv":
-                raise RecordingError(f"{file}: a table carries no plan; add --plan NAME")
-            case other:
-                raise RecordingError(
-                    f"{file}: unknown ending {other!r}; allowed: .csv, .tsv, .json, .parquet"
-                )
-    except OSError as error:
-        raise RecordingError(f"{file}: {error.strerror or error}") from None
 
 
 def _replayed(recording: "Recording", seen: "Watched", *, every: bool) -> int:

@@ -8,8 +8,10 @@ from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute
 
 SPAN = timedelta(hours=24)
-# Fine intervals show how errors scatter (two queries each); the rest of the day is one interval.
-FINE = 60
+# Fine intervals and, where errors are few, hours show how errors scatter (two queries each). The
+# rest of the day is one interval, in which latency is counted too (a query for each cut).
+FINE, HOURS = 60, 12
+HOUR = timedelta(hours=1)
 
 
 def history_name(service: str) -> str:
@@ -41,11 +43,17 @@ async def history(outside: Outside, state: ReleaseState) -> tuple[Minute, ...]:
 async def _read(outside: Outside, state: ReleaseState, *, before: datetime) -> tuple[Minute, ...]:
     plan = state.plan
     recent = before - FINE * plan.interval
+    hours = recent - HOURS * HOUR
     coarse = await _collect(
-        outside, state, since=before - SPAN, interval=recent - (before - SPAN), cuts=plan.counted
+        outside, state, since=before - SPAN, interval=hours - (before - SPAN), cuts=plan.counted
     )
+    hourly = await _collect(outside, state, since=hours, interval=HOUR, cuts=())
     fine = await _collect(outside, state, since=recent, interval=plan.interval, cuts=())
-    return (*coarse[:1], *(minute for minute in fine if minute.end <= before))
+    return (
+        *coarse[:1],
+        *(minute for minute in hourly if minute.end <= recent),
+        *(minute for minute in fine if minute.end <= before),
+    )
 
 
 async def _collect(

@@ -6,6 +6,7 @@ import pytest
 from test_judge_comparison import drawn
 
 from phasegate.domain.judge.dispersion import dispersion, eta, neighbours
+from phasegate.domain.judge.history import scatter
 
 
 def test_errors_by_chance_scatter_as_chance_does():
@@ -40,12 +41,42 @@ def test_a_burst_is_not_a_cluster():
     assert dispersion(neighbours(rows)) < 1.3
 
 
-@pytest.mark.parametrize("rows", [[], [(0, 0)] * 10, [(0, 100)] * 100, [(9, 100), (0, 100)]])
+def test_a_cluster_in_thin_traffic_is_not_a_burst():
+    """
+    Five failures of sixty requests look like an outage, but it was over in a minute.
+    """
+    rows = [(0, 60)] * 1440
+    for at in range(50, 1440, 160):
+        rows[at] = (5, 60)
+
+    assert dispersion(neighbours(rows)) == pytest.approx(5)
+
+
+@pytest.mark.parametrize("rows", [[], [(0, 0)] * 10, [(0, 100)] * 100, [(4, 100), (0, 100)]])
 def test_few_errors_tell_nothing_of_their_scatter(rows):
     """
-    Without twenty errors there is no claim that they cluster.
+    Without five errors there is no claim that they cluster.
     """
     assert dispersion(neighbours(rows)) == 1
+
+
+def test_hours_tell_of_clusters_where_minutes_have_too_few_errors():
+    """
+    At one request a second a day has nine clusters of five, and the last hour most likely none.
+    """
+    quiet, hours = [(0, 60)] * 60, [(5, 3600), (0, 3600), (0, 3600), (5, 3600), (0, 3600), (0, 3600)]
+
+    assert scatter(quiet, hours) == pytest.approx(5)
+    assert scatter(quiet, []) == 1
+
+
+def test_hours_with_many_errors_drift_too_much_to_tell():
+    """
+    A rate that rises during the day is no cluster.
+    """
+    minutes = [(1, 6000)] * 60
+
+    assert scatter(minutes, [(60, 360_000), (600, 360_000)]) == scatter(minutes, [])
 
 
 def test_evidence_is_never_blown_up():

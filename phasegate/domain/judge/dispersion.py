@@ -6,12 +6,15 @@ service's own history shows it: split in two as if the halves were versions, the
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from phasegate.domain.judge.tally import Pair
 
-# A burst hits both arms alike and cancels in the comparison; between neighbours in time it does not.
-BURST_RATE, BURST_TIMES = 0.01, 10
-LEAST_ERRORS = 20
+# A burst hits both arms alike and cancels in the comparison; between neighbours in time it does not. What
+# tells it from a cluster, which looks the same where traffic is thin, is that it lasts.
+BURST_RATE, BURST_TIMES, BURST_LASTS = 0.01, 10, 3
+# Each error alone in its interval says exactly "no cluster", so few are enough.
+LEAST_ERRORS = 5
 
 Split = tuple[Pair, Pair]
 
@@ -22,25 +25,21 @@ def dispersion(splits: Iterable[Split]) -> float:
 
     Each split is ``((bad, total), (bad, total))`` of two halves that the same version served.
     """
-    found = [split for split in splits if split[0][1] and split[1][1]]
-    errors = sum(a[0] + b[0] for a, b in found)
-    if errors < LEAST_ERRORS:
-        return 1.0
-    calm = _most_in_calm(found)
+    errors = 0
     seen = expected = 0.0
-    for (bad_a, total_a), (bad_b, total_b) in found:
-        bad, total = bad_a + bad_b, total_a + total_b
-        if bad > calm * total:
-            continue
-        share = total_a / total
-        seen += (bad_a - share * bad) ** 2
-        expected += bad * share * (1 - share)
-    return seen / expected if expected else 1.0
+    for (bad_a, total_a), (bad_b, total_b) in splits:
+        if total_a and total_b:
+            bad, share = bad_a + bad_b, total_a / (total_a + total_b)
+            errors += bad
+            seen += (bad_a - share * bad) ** 2
+            expected += bad * share * (1 - share)
+    return seen / expected if expected and errors >= LEAST_ERRORS else 1.0
 
 
 def neighbours(intervals: Sequence[Pair]) -> list[Split]:
-    """Pseudo-A/A splits of a history: each interval with the one after it, each used once."""
-    return list(zip(intervals[::2], intervals[1::2], strict=False))
+    """Pseudo-A/A splits of a history: each interval outside bursts with the one after it, each used once."""
+    calm = _calm(intervals)
+    return list(zip(calm[::2], calm[1::2], strict=False))
 
 
 def eta(phi: float) -> float:
@@ -48,6 +47,13 @@ def eta(phi: float) -> float:
     return 1 / max(1.0, phi)
 
 
-def _most_in_calm(splits: list[Split]) -> float:
-    errors = sum(a[0] + b[0] for a, b in splits)
-    return max(BURST_RATE, BURST_TIMES * errors / sum(a[1] + b[1] for a, b in splits))
+def _calm(intervals: Sequence[Pair]) -> list[Pair]:
+    """What is left without bursts: intervals one after the other, each far worse than usual."""
+    errors, served = sum(bad for bad, _ in intervals), sum(total for _, total in intervals)
+    most = max(BURST_RATE, BURST_TIMES * errors / served) if served else 1.0
+    kept: list[Pair] = []
+    for worse, group in groupby(intervals, key=lambda one: one[0] > most * one[1]):
+        rows = list(group)
+        if not worse or len(rows) < BURST_LASTS:
+            kept += rows
+    return kept

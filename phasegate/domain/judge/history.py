@@ -1,8 +1,8 @@
 """
 What the control did before the release, as far as it is stored.
 
-Coarse intervals (a day in one row) give rates and latencies; those as long as the plan's interval also
-tell the traffic and how much errors scatter.
+Coarse intervals (hours in one row) give rates and latencies; those as long as the plan's interval also
+tell the traffic. How much errors scatter is told by both: where errors are few it takes a day to see it.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ from phasegate.domain.judge.tally import Pair
 from phasegate.domain.observation import Minute
 
 FINE_KEPT = 360
+# In a coarse interval with more errors the rate's own drift weighs more than its clusters.
+MOST_COARSE_ERRORS = 25
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -29,6 +31,7 @@ class History:
     endpoints: dict[str, Pair] = field(default_factory=dict)
     fine: list[Pair] = field(default_factory=list)
     covered: timedelta = timedelta(0)
+    coarse: list[Pair] = field(default_factory=list)
 
     @classmethod
     def start(cls, cuts: Sequence[int]) -> "History":
@@ -45,6 +48,8 @@ class History:
             self.known += slow
         if minute.length == interval:
             self.fine = [*self.fine, added(found.values())][-FINE_KEPT:]
+        else:
+            self.coarse = [*self.coarse, added(found.values())][-FINE_KEPT:]
 
     @property
     def counts(self) -> Pair:
@@ -53,8 +58,8 @@ class History:
 
     @property
     def phi(self) -> float:
-        """The over-dispersion of the fine intervals."""
-        return dispersion(neighbours(self.fine))
+        """The over-dispersion of the errors."""
+        return scatter(self.fine, self.coarse)
 
     def traffic(self, interval: timedelta) -> float:
         """Requests per *interval*; 0 when nothing is known."""
@@ -80,15 +85,24 @@ class History:
             [[name, *pair] for name, pair in self.endpoints.items()],
             [number for pair in self.fine for number in pair],
             self.covered // _MICROSECOND,
+            [number for pair in self.coarse for number in pair],
         ]
 
     @classmethod
     def load(cls, state: list[Any]) -> "History":
         """Read what :meth:`state` wrote."""
-        known, endpoints, fine, covered = state
+        # What was stored before coarse intervals were kept one by one has none.
+        known, endpoints, fine, covered, coarse = (*state, [])[:5]
         return cls(
             Ladder(tuple(known[:-1]), known[-1]),
             {name: (bad, total) for name, bad, total in endpoints},
             list(zip(fine[::2], fine[1::2], strict=True)),
             covered * _MICROSECOND,
+            list(zip(coarse[::2], coarse[1::2], strict=True)),
         )
+
+
+def scatter(fine: Sequence[Pair], coarse: Sequence[Pair]) -> float:
+    """phi of a history of *fine* intervals and of those *coarse* ones that have few errors."""
+    few = [pair for pair in coarse if pair[0] <= MOST_COARSE_ERRORS]
+    return dispersion([*neighbours(fine), *neighbours(few)])

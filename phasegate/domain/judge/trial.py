@@ -160,7 +160,7 @@ class Trial:
         self.endpoints[REST] = self._stream(REST, 0.0)
         if terms.with_latency:
             self.latency = latency.begin(terms.rules, self.history.known)
-        self.history.fine = []
+        self.history.fine, self.history.coarse = [], []
 
     def _stream(self, endpoint: str | None, traffic: float) -> Stream:
         past = self.history.past(endpoint, traffic=traffic)
