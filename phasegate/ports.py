@@ -12,6 +12,7 @@ from phasegate.domain.events import Event, Notice, Opened, Recorded
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Batch, Minute, Probe
 from phasegate.domain.plan import Environment, HealthContract, Load, Validation
+from phasegate.domain.standing import Obstacle
 from phasegate.domain.versions import LiveSplit, Split, Version
 
 
@@ -36,13 +37,16 @@ class Target(Protocol):
     async def live(self, worker: str) -> LiveSplit | None:
         """The split in force, or None when the Worker does not exist."""
 
-    async def set_split(self, worker: str, split: Split, *, message: str, was: str) -> LiveSplit:
+    async def set_split(
+        self, worker: str, split: Split, *, message: str, was: str, force: bool = False
+    ) -> LiveSplit:
         """
         Write a split and read it back; *was* is the id of the deployment read before.
 
         An ambiguous answer is resolved by reading. Raises Drift when somebody else
-        deployed in between, CannotRestore when the platform refuses the version,
-        Unconfirmed when the effect cannot be read.
+        deployed in between, SecretsChanged when the version knows other secrets than
+        those of now and *force* does not overrule that, CannotRestore when the platform
+        refuses the version, Unconfirmed when the effect cannot be read.
         """
 
     async def upload(self, worker: str, bundle: Bundle, *, environment: Environment, release: str) -> Version:
@@ -59,6 +63,14 @@ class Target(Protocol):
 
     async def versions(self, worker: str) -> tuple[Version, ...]:
         """The deployable versions, newest first."""
+
+    async def obstacles(self, worker: str, version: str, *, candidate: Bundle | str) -> tuple[Obstacle, ...]:
+        """
+        What may keep *version* from being brought back once *candidate* has taken traffic; reads only.
+
+        *candidate* is a bundle, the id of an uploaded version, or empty for none.
+        What could not be found out is an obstacle too.
+        """
 
     def front_door(self, worker: str) -> str:
         """The address at which users reach the Worker, without a trailing slash."""
