@@ -7,6 +7,7 @@ import httpx
 from prefect import flow, get_run_logger
 from prefect.exceptions import PrefectHTTPStatusError
 
+from flows.preflight import way_back
 from phasegate.actions.advancing import held
 from phasegate.domain.errors import Away, CallAPerson, Drift, FixTheInput, Superseded
 from phasegate.domain.plan import Environment, Phase
@@ -46,6 +47,10 @@ async def phase_flow(release: str, name: str, phase: Phase, unguarded: str) -> S
 
 async def _work(release: str, name: str, phase: Phase, unguarded: str) -> Step:
     if await begin(release, name):
+        if phase.environment is Environment.PRODUCTION:
+            known = await way_back(release, name)
+            if known.next is not Next.DONE:
+                return known
         await deploy(release, name)
         if phase.environment is Environment.STAGING:
             await validate(release, name)

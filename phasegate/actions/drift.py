@@ -135,7 +135,8 @@ async def bring_back(outside: Outside, release: str, *, by: str, reason: str) ->
         release,
         level=Level.WARNING,
         subject=f"{release}: a foreign deployment was replaced",
-        text=f"Somebody else deployed {words(live.split)} ({live.message or 'no message'}). It was replaced by {words(state.live.split)}, decided by {by}: {reason}. "
+        text=f"Somebody else deployed {words(live.split)} ({live.message or 'no message'}). "
+        f"It was replaced by {words(state.live.split)}, decided by {by}: {reason}. "
         "Next: whoever deployed it deploys again once the release has ended.",
         once=f"restored-over/{live.id}",
     )

@@ -23,6 +23,7 @@ class Hurdle(StrEnum):
     DURABLE_OBJECTS = "durable-objects"
     BINDING = "binding"
     UNKNOWN = "unknown"
+    NOT_EXAMINED = "not-examined"
 
 
 class Obstacle(BaseModel):
@@ -33,6 +34,11 @@ class Obstacle(BaseModel):
     hurdle: Hurdle
     text: str
 
+    @property
+    def asks(self) -> bool:
+        """Whether a person has to answer for it; what nobody can examine is only said."""
+        return self.hurdle is not Hurdle.NOT_EXAMINED
+
 
 class Examined(Happening):
     """The way back was examined before production traffic moved; no obstacle means that it is free."""
@@ -40,6 +46,11 @@ class Examined(Happening):
     kind: Literal["examined"] = "examined"
     phase: str
     obstacles: tuple[Obstacle, ...]
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is known to stand in the way."""
+        return not any(obstacle.asks for obstacle in self.obstacles)
 
 
 class RestoreRefused(Happening):

@@ -19,7 +19,7 @@ from phasegate.adapters.cloudflare.wire import (
     parse,
 )
 from phasegate.domain.bundle import Bundle
-from phasegate.domain.errors import PhasegateError
+from phasegate.domain.errors import FixTheInput
 from phasegate.domain.plan import Environment
 from phasegate.domain.standing import Hurdle, Obstacle
 
@@ -45,7 +45,8 @@ async def obstacles(
     What may keep *version* of *worker* from being brought back once *candidate* took traffic.
 
     *candidate* is a bundle that is still to be uploaded, or the id of an uploaded version, or
-    empty when there is none yet. What cannot be read is an obstacle of the kind ``unknown``, with the reason.
+    empty when there is none yet. What may not be read is an obstacle of the
+    kind ``unknown``, with the reason. Raises TargetAway.
     """
     found: list[Obstacle] = []
     uploads = isinstance(candidate, Bundle)
@@ -53,7 +54,7 @@ async def obstacles(
         metadata = await _metadata(client, worker, candidate)
         async for obstacle in _all(client, worker, version, metadata, uploads=uploads):
             found.append(obstacle)
-    except PhasegateError as failure:
+    except FixTheInput as failure:
         found.append(_unknown(f"the rest of the way back could not be examined: {failure}"))
     return tuple(found)
 
@@ -170,9 +171,8 @@ async def _missing(client: CloudflareClient, binding: Binding) -> Obstacle | Non
     place = _PLACES.get(binding.type)
     ident = _ident(binding, place[2]) if place else ""
     if place is None or not ident:
-        return _unknown(
-            f"whether binding {binding.name} ({binding.type}) still leads anywhere was not examined"
-        )
+        text = f"whether what binding {binding.name} ({binding.type}) leads to still exists"
+        return Obstacle(hurdle=Hurdle.NOT_EXAMINED, text=text)
     what, path, _ = place
     try:
         await client.read(f"{path}/{quote(ident, safe='')}")
@@ -181,7 +181,7 @@ async def _missing(client: CloudflareClient, binding: Binding) -> Obstacle | Non
             return _unknown(f"binding {binding.name} ({what} {ident}) could not be examined: {refusal.words}")
         text = f"binding {binding.name}: the {what} {ident} does not exist any more"
         return Obstacle(hurdle=Hurdle.BINDING, text=text)
-    except PhasegateError as failure:
+    except FixTheInput as failure:
         return _unknown(f"binding {binding.name} ({what} {ident}) could not be examined: {failure}")
     return None
 
