@@ -163,9 +163,10 @@ async def examine_service(service: str, *, bundle: str, version: str) -> int:
         good, obstacles = await look_back(hands, service, candidate=candidate)
     for obstacle in obstacles:
         click.echo(f"{obstacle.hurdle}: {obstacle.text}")
-    if not obstacles:
+    free = not any(obstacle.asks for obstacle in obstacles)
+    if free:
         click.echo(f"{good.label} can be brought back to {service} at any time, as far as can be read")
-    return ROLLED_BACK if any(obstacle.asks for obstacle in obstacles) else PROMOTED
+    return PROMOTED if free else ROLLED_BACK
 
 
 async def _finish(runs: object, state: ReleaseState) -> None:

@@ -12,6 +12,7 @@ from phasegate.domain.events import Event, Notice, Opened, Recorded
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Batch, Minute, Probe
 from phasegate.domain.plan import Environment, HealthContract, Load, Validation
+from phasegate.domain.sources import Invocations
 from phasegate.domain.standing import Obstacle
 from phasegate.domain.versions import LiveSplit, Split, Version
 
@@ -94,6 +95,15 @@ class Metrics(Protocol):
 
         At most a bounded number per call; call again for more. Raises MetricsAway.
         """
+
+
+class SecondSource(Protocol):
+    """Another source that counts the same requests: it lags, and knows failed invocations only."""
+
+    async def count(
+        self, worker: str, *, since: datetime, until: datetime
+    ) -> tuple[tuple[Invocations, ...], str]:
+        """What each version served in ``[since, until)``, and the question in words. Raises MetricsAway."""
 
 
 class Checks(Protocol):

@@ -59,8 +59,8 @@ async def _take_back(outside: Outside, state: ReleaseState, *, over: str, force:
             return await shift(outside, state.release, change)
         except SecretsChanged as refusal:
             state = await _note_refusal(outside, state, str(refusal))
-            if not force:
-                raise
+            if not force and state.refusal is not None:
+                raise SecretsChanged(state.refusal.why) from None
     if force:
         text = f"forced although secrets changed since {state.known_good.label} was live, allowed by {force}"
         await outside.journal.record(state.release, lambda s: Noted(text=text))

@@ -28,8 +28,9 @@ class Invocations(BaseModel):
     """
     What the second source counted of one version: estimates of all requests, sampled or not.
 
-    ``errors`` are invocations that failed; a Worker that answered 500 succeeded. ``p95`` is the
-    95th percentile of the wall time in milliseconds, when the source has one.
+    ``errors`` are invocations that failed; a Worker that answered 500 succeeded. One counted
+    row stands for ``sampling`` requests. ``wall`` is the ``quantile`` of the wall time in
+    milliseconds, when the source has one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,7 +38,9 @@ class Invocations(BaseModel):
     version: str
     requests: int = Field(ge=0)
     errors: int = Field(ge=0)
-    p95: float | None = None
+    sampling: float = Field(default=1.0, ge=1)
+    quantile: str = ""
+    wall: float | None = None
 
 
 class Compared(BaseModel):

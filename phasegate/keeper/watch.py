@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from phasegate.actions.advancing import look
+from phasegate.actions.crosscheck import cross_check
 from phasegate.actions.drift import mind_drift
 from phasegate.actions.gates import close_question
 from phasegate.actions.judging import Judging
@@ -39,6 +40,7 @@ class Watch:
     troubles: dict[str, str] = field(default_factory=dict)
     cared: dict[str, datetime] = field(default_factory=dict)
     shown: dict[str, datetime] = field(default_factory=dict)
+    crossed: dict[str, datetime] = field(default_factory=dict)
 
     async def look_at(self, release: str) -> None:
         """
@@ -79,6 +81,7 @@ class Watch:
         self.troubles.pop(release, None)
         self.cared.pop(release, None)
         self.shown.pop(release, None)
+        self.crossed.pop(release, None)
 
     async def _protect(self, release: str) -> ReleaseState:
         state = await self.outside.journal.state(release)
@@ -114,6 +117,9 @@ class Watch:
         await self._note(state, verdict)
         if phase.takes_traffic and verdict.finding is not Finding.HARMFUL:
             await note_share(self.outside, state.release, phase)
+            rule = state.plan.telemetry.cross_check
+            if rule is not None and self._is_due(self.crossed, state.release, rule.every):
+                await cross_check(self.outside, state, phase)
 
     async def _note(self, state: ReleaseState, verdict: Verdict) -> None:
         if verdict.finding is Finding.HARMFUL:

@@ -110,9 +110,10 @@ def _settled(e: Any, tags: Tags) -> str:
 
 
 def _examined(e: Any, _: Tags) -> str:
-    if not e.obstacles:
-        return f"{e.phase}: the known-good version can be brought back at any time"
-    return f"{e.phase}: the way back is not free: {'; '.join(o.text for o in e.obstacles)}"
+    known = "the way back is free" if e.free else "the way back is not free"
+    asked = [o.text for o in e.obstacles if o.asks]
+    open_ = [f"not examined: {o.text}" for o in e.obstacles if not o.asks]
+    return _with(f"{e.phase}: {known}", "; ".join(asked + open_))
 
 
 def _cross_checked(e: Any, _: Tags) -> str:

@@ -129,14 +129,17 @@ def _secrets(
     if names != known:
         why.append(f"the Worker has {_names(names)} now, the version {_names(known)}")
     brought = {str(each.get("name")) for each in _bindings(metadata) if each.get("type") in _SECRETS}
-    if brought:
-        why.append(f"the candidate brings its own value of {_names(brought)}")
+    if brought - known:
+        why.append(f"the candidate brings {_names(brought - known)}")
     if why:
         text = (
             f"Cloudflare may refuse version {version[:8]} (10220), or it would run with other secrets: "
             + "; ".join(why)
         )
         yield Obstacle(hurdle=Hurdle.SECRETS, text=text)
+    elif brought:
+        text = f"whether the candidate's own value of {_names(brought)} is another one (no API tells)"
+        yield Obstacle(hurdle=Hurdle.NOT_EXAMINED, text=text)
 
 
 def _names(names: set[str]) -> str:
