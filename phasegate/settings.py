@@ -35,7 +35,9 @@ class Settings(BaseSettings):
         except Unreadable as error:
             raise SettingsError(f"PHASEGATE_…: {error}; lists and mappings are written as JSON") from None
 
-    ledger: str = Field(default="", description="SQLite file or SQLAlchemy URL; default .phasegate/ledger.db")
+    ledger: str = Field(
+        default="", repr=False, description="SQLite file or SQLAlchemy URL; default .phasegate/ledger.db"
+    )
     plans: tuple[Path, ...] = Field(
         default=(), description="Directories with plans; default deployments/plans"
     )
@@ -52,7 +54,9 @@ class Settings(BaseSettings):
         default="https://{worker}.workers.dev",
         description="Where users reach a Worker; {worker} stands for its name",
     )
-    channels: dict[str, str] = Field(default_factory=dict, description="Channel name -> webhook address")
+    channels: dict[str, str] = Field(
+        default_factory=dict, repr=False, description="Channel name -> webhook address"
+    )
     prefect_api_url: str = Field(
         default="http://127.0.0.1:4200/api", description="Address of the Prefect API"
     )
