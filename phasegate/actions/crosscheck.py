@@ -25,8 +25,8 @@ async def cross_check(outside: Outside, state: ReleaseState, phase: Phase) -> Re
     Compare both sources over what the first has counted; judge harm alone over what it has not.
 
     A difference is noted and told. While telemetry is away, invocations that fail beyond a
-    limit of *phase* take the release back; their absence proves nothing. The second source
-    being away is no event: it is the second.
+    limit of *phase* take the release back; their absence proves nothing. A second source that
+    is away is told once.
     """
     rule, second = state.plan.telemetry.cross_check, outside.second
     soak, canary = state.soaks.get(phase.name), state.canary
@@ -38,8 +38,20 @@ async def cross_check(outside: Outside, state: ReleaseState, phase: Phase) -> Re
     try:
         await _compare(outside, state, phase, rule, max(since, until - LONGEST), min(until, counted))
         return await _accuse(outside, state, phase, max(since, counted, until - LONGEST), until)
-    except MetricsAway:
-        return await outside.journal.state(state.release)
+    except MetricsAway as away:
+        return await _tell_away(outside, state, str(away))
+
+
+async def _tell_away(outside: Outside, state: ReleaseState, why: str) -> ReleaseState:
+    """Once for each release: a comparison that never happens must not look like one that agrees."""
+    return await tell(
+        outside,
+        state.release,
+        level=Level.INFO,
+        subject=f"{state.release}: the second source of metrics does not answer",
+        text=f"Nothing is compared while this lasts: {why}. Next: `phasegate doctor` shows why.",
+        once="second-source-away",
+    )
 
 
 async def _compare(
