@@ -1,5 +1,6 @@
 """What becomes of a release when somebody else deploys its service: hold, restore, or abandon."""
 
+from phasegate.actions.gates import fallen
 from phasegate.actions.outside import Outside
 from phasegate.actions.rollback import close, restore
 from phasegate.actions.telling import tell
@@ -174,7 +175,7 @@ async def _wake(outside: Outside, state: ReleaseState) -> None:
     if not state.run:
         return
     try:
-        await outside.runs.wake(state.run)
+        await outside.runs.wake(state.run, answer=fallen(state))
     except RunsAway as away:
         text = f"The run {state.run} of the ended release could not be woken: {away}. Next: cancel it."
         subject = f"{state.release}: its run waits on"

@@ -110,3 +110,14 @@ async def close_question(outside: Outside, release: str) -> ReleaseState:
     """Let a question whose time is up mean reject; withdraw one of a release that is taken back."""
     await outside.journal.record(release, lambda s: expired(s, now=outside.clock.now()))
     return await outside.journal.record(release, lambda s: withdrawn(s, now=outside.clock.now()))
+
+
+def fallen(state: ReleaseState) -> dict[str, str]:
+    """What a form is closed with whose question does not stand any more; the ledger ignores it."""
+    role = state.roles[0] if state.roles else "nobody"
+    return {
+        "decision": "reject",
+        "approver": "phasegate",
+        "role": role,
+        "reason": "the question does not stand",
+    }

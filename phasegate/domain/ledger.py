@@ -289,5 +289,5 @@ _FOLD: dict[str, Any] = {
     "recovered": lambda s, r: {"recovered": r.event},
     "notice": _notice,
     "delivered": _delivered,
-    "ended": lambda s, r: {"ended": r.event},
+    "ended": lambda s, r: {"ended": r.event, "question": None, "answers": ()},
 }
