@@ -40,7 +40,7 @@ async def mind_drift(outside: Outside, release: str) -> ReleaseState:
     if seen is Seen.EXPECTED:
         return await outside.journal.record(release, lambda s: _taken_over(s, live))
     if seen is Seen.LATE:
-        return await _put_back(outside, state, live, because="a write that was given up took effect late")
+        return await _put_back(outside, state, live, because="a write that was given up landed late")
     state = await outside.journal.record(release, lambda s: drifted(s, live))
     if state.aborting and still_ours(state, live):
         return await restore(outside, release, again=True)
@@ -165,7 +165,7 @@ async def _put_back(outside: Outside, state: ReleaseState, live: LiveSplit, *, b
     if state.aborting:
         return await restore(outside, state.release, again=True, over=live.id)
     raising = state.canary is not None and state.live.split.weight(state.canary.id) > 0
-    text = f"put back after a foreign deployment: {because}"[:800]
+    text = f"put back what is expected: {because}"[:800]
     change = Change(state.live.split, text, raising=raising, over=live.id)
     return await shift(outside, state.release, change)
 

@@ -8,7 +8,7 @@ from phasegate.actions.outside import Outside
 from phasegate.actions.telling import tell
 from phasegate.actions.traffic import Change, shift
 from phasegate.domain.criteria import Level
-from phasegate.domain.errors import MetricsAway, SecretsChanged, Unconfirmed
+from phasegate.domain.errors import CannotRestore, MetricsAway, SecretsChanged, Unconfirmed
 from phasegate.domain.events import (
     Ended,
     Event,
@@ -25,7 +25,7 @@ from phasegate.domain.plan import Environment, OverSecrets
 from phasegate.domain.recovery import Recovery, recovery
 from phasegate.domain.versions import Split
 
-AGAIN = timedelta(minutes=5)
+AGAIN = timedelta(minutes=1)
 
 
 async def restore(
@@ -54,35 +54,41 @@ async def _take_back(outside: Outside, state: ReleaseState, *, over: str, force:
     change = Change(
         Split.whole(state.known_good.id), f"take back: {state.why_abort}"[:800], raising=False, over=over
     )
-    if state.refusal is None:
-        try:
-            return await shift(outside, state.release, change)
-        except SecretsChanged as refusal:
-            state = await _note_refusal(outside, state, str(refusal))
-            if not force and state.refusal is not None:
-                raise SecretsChanged(state.refusal.why) from None
-    if force:
-        text = f"forced although secrets changed since {state.known_good.label} was live, allowed by {force}"
-        await outside.journal.record(state.release, lambda s: Noted(text=text))
-        return await shift(outside, state.release, replace(change, force=True))
-    if _refused_lately(outside, state):
-        raise SecretsChanged(state.refusal.why if state.refusal else "")
-    return await shift(outside, state.release, change)
+    if state.refusal is not None and not force and _refused_lately(outside, state):
+        raise _refused(state.refusal)
+    try:
+        return await shift(outside, state.release, change)
+    except CannotRestore as refusal:
+        state = await _note_refusal(outside, state, refusal)
+        if not (force and isinstance(refusal, SecretsChanged)):
+            raise _refused(state.refusal) from None
+    text = f"forced although secrets changed since {state.known_good.label} was live, allowed by {force}"
+    await outside.journal.record(state.release, lambda s: Noted(text=text))
+    return await shift(outside, state.release, replace(change, force=True))
 
 
 def _refused_lately(outside: Outside, state: ReleaseState) -> bool:
-    """A refusal that only a person can overrule is not asked for again at every tick."""
+    """A refusal that only a person can resolve is not asked for again at every tick."""
     return state.refused_at is not None and outside.clock.now() - state.refused_at < AGAIN
 
 
-async def _note_refusal(outside: Outside, state: ReleaseState, said: str) -> ReleaseState:
-    why = (
-        f"{state.known_good.label} cannot simply be brought back: {said}. It was not forced, because it "
-        f"would run with the secrets of now. The candidate still takes "
-        f"{state.live.split.weight(state.canary.id) if state.canary else 0:g} %. Next: undo the change of "
-        f"secrets, or phasegate abort {state.release} --over-changed-secrets"
+def _refused(event: RestoreRefused | None) -> CannotRestore:
+    kind = SecretsChanged if event and event.secrets else CannotRestore
+    return kind(event.why if event else "the platform refuses the known-good version")
+
+
+async def _note_refusal(outside: Outside, state: ReleaseState, refusal: CannotRestore) -> ReleaseState:
+    secrets = isinstance(refusal, SecretsChanged)
+    weight = state.live.split.weight(state.canary.id) if state.canary else 0
+    todo = (
+        "It was not forced, because it would run with the secrets of now. Next: undo the change of secrets, "
+        f"or phasegate abort {state.release} --over-changed-secrets"
+        if secrets
+        else "Next: deploy a version that works by hand, then phasegate drift accept"
     )
-    event = RestoreRefused(version=state.known_good.id, why=why)
+    served = f"The candidate still takes {weight:g} %"
+    why = f"{state.known_good.label} cannot be brought back: {refusal}. {served}. {todo}"
+    event = RestoreRefused(version=state.known_good.id, why=why, secrets=secrets)
     return await outside.journal.record(state.release, lambda s: event)
 
 

@@ -54,8 +54,9 @@ class Examined(Happening):
 
 
 class RestoreRefused(Happening):
-    """The platform refuses the known-good version, because secrets changed since it was live."""
+    """The platform refuses the known-good version; *secrets*: because they changed since it was live."""
 
     kind: Literal["restore-refused"] = "restore-refused"
     version: str
     why: str
+    secrets: bool

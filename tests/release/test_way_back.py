@@ -36,7 +36,7 @@ async def test_changed_secrets_hold_a_rollback_and_page_once(tmp_path: Path):
         state = await restore(world.hands, RELEASE, force="ada: the new key works for both")
 
         assert held == {"0.1.11": 90, "0.1.12": 10}
-        assert tried == 2
+        assert tried == 2  # the promotion, and one attempt to take it back
         assert sum("needs a person" in page for page in await pages(world)) == 1
         assert state.restored_at is not None
         assert await world.weights() == {"0.1.11": 100}
