@@ -57,11 +57,13 @@ class Keeper:
                     continue
         finally:
             await self._finish(limit=PARTING)
+            await self.watch.finish()
 
     async def tick(self) -> None:
         """Look once at every active release, and wait until all have been looked at."""
         await self._begin()
         await self._finish(limit=None)
+        await self.watch.finish()
         await self.outbox.deliver()
 
     async def _begin_safely(self) -> timedelta:

@@ -5,6 +5,8 @@ It needs the ledger, the target and the metrics only. The orchestrator may be de
 a harmful version is taken back here, at once; telling people and verifying follow.
 """
 
+import asyncio
+import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,14 +23,16 @@ from phasegate.domain.criteria import Level
 from phasegate.domain.errors import Away, CallAPerson, Drift, FixTheInput, PhasegateError, RunsAway
 from phasegate.domain.events import Breached, Event, Judged
 from phasegate.domain.ledger import ReleaseState
-from phasegate.domain.plan import Environment
+from phasegate.domain.plan import Environment, Phase
 from phasegate.domain.verdict import Finding, Verdict
 from phasegate.keeper.care import care_for_run
 from phasegate.keeper.show import show
 
+log = logging.getLogger("phasegate.keeper")
 CARE = timedelta(seconds=3)
 SHOW = timedelta(seconds=30)
 PATIENCE = timedelta(seconds=60)
+PARTING = 5.0
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Watch:
     cared: dict[str, datetime] = field(default_factory=dict)
     shown: dict[str, datetime] = field(default_factory=dict)
     crossed: dict[str, datetime] = field(default_factory=dict)
+    comparing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def look_at(self, release: str) -> None:
         """
@@ -82,6 +87,8 @@ class Watch:
         self.cared.pop(release, None)
         self.shown.pop(release, None)
         self.crossed.pop(release, None)
+        if (comparing := self.comparing.pop(release, None)) is not None:
+            comparing.cancel()
 
     async def _protect(self, release: str) -> ReleaseState:
         state = await self.outside.journal.state(release)
@@ -117,9 +124,32 @@ class Watch:
         await self._note(state, verdict)
         if phase.takes_traffic and verdict.finding is not Finding.HARMFUL:
             await note_share(self.outside, state.release, phase)
-            rule = state.plan.telemetry.cross_check
-            if rule is not None and self._is_due(self.crossed, state.release, rule.every):
-                await cross_check(self.outside, state, phase)
+            self._compare_sources(state, phase)
+
+    def _compare_sources(self, state: ReleaseState, phase: Phase) -> None:
+        """Beside the look: a second source that hangs must not delay what the first one shows."""
+        rule, running = state.plan.telemetry.cross_check, self.comparing.get(state.release)
+        if rule is None or (running and not running.done()):
+            return
+        if self._is_due(self.crossed, state.release, rule.every):
+            self.comparing[state.release] = asyncio.create_task(self._compared(state, phase))
+
+    async def _compared(self, state: ReleaseState, phase: Phase) -> None:
+        try:
+            await cross_check(self.outside, state, phase)
+        except PhasegateError as trouble:
+            log.warning("%s: the sources of metrics were not compared: %s", state.release, trouble)
+        except Exception:
+            # A comparison that is broken must not stay unseen, and must not end the watch.
+            log.exception("%s: the sources of metrics could not be compared", state.release)
+
+    async def finish(self) -> None:
+        """Let comparisons that are under way come to their end, for a few seconds."""
+        if running := [task for task in self.comparing.values() if not task.done()]:
+            _, late = await asyncio.wait(running, timeout=PARTING)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _note(self, state: ReleaseState, verdict: Verdict) -> None:
         if verdict.finding is Finding.HARMFUL:

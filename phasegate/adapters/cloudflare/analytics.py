@@ -14,6 +14,8 @@ from phasegate.adapters.cloudflare.wire import Wire, parse
 from phasegate.domain.errors import MetricsAway, PhasegateError
 from phasegate.domain.sources import Invocations
 
+# It is asked again at the next comparison anyway.
+BUDGET = 5.0
 _QUANTILES = "AccountWorkersInvocationsAdaptiveQuantiles"
 # The best that exists is used; a higher quantile than asked for would not be comparable.
 _WANTED = ("wallTimeP95", "wallTimeP90")
@@ -86,6 +88,7 @@ class CloudflareAnalytics:
                     # The data set counts whole seconds, and "up to" includes the last one.
                     "to": _iso(until - timedelta(seconds=1)),
                 },
+                budget=BUDGET,
             )
             rows = _rows(parse(_Data, data, asked="GraphQL workersInvocationsAdaptive"))
         except PhasegateError as failure:
@@ -96,7 +99,7 @@ class CloudflareAnalytics:
     async def _best_quantile(self) -> str:
         """The name of the quantile that is asked for, empty when the account has none; asked once."""
         if self._quantile is None:
-            shown = await self._client.query(_FIELDS % _QUANTILES, {})
+            shown = await self._client.query(_FIELDS % _QUANTILES, {}, budget=BUDGET)
             self._quantile = next((name for name in _WANTED if name in _names(shown)), "")
         return self._quantile
 

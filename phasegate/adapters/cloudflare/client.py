@@ -81,10 +81,12 @@ class CloudflareClient:
         """POST a question that changes nothing; repeated and answered as in `read`."""
         return await self._patiently(lambda: self._send("POST", path, json=question))
 
-    async def query(self, text: str, variables: Mapping[str, Any]) -> Any:
-        """POST a GraphQL question, repeated and answered as in `read`; its ``data``."""
+    async def query(self, text: str, variables: Mapping[str, Any], *, budget: float | None = None) -> Any:
+        """POST a GraphQL question, repeated and answered as in `read`, for *budget* seconds; its ``data``."""
         body = {"query": text, "variables": dict(variables)}
-        return await self._patiently(lambda: self._send("POST", "/graphql", read=data_of, json=body))
+        return await self._patiently(
+            lambda: self._send("POST", "/graphql", read=data_of, json=body), budget=budget
+        )
 
     async def erase(self, path: str, *, params: Params | None = None) -> Any:
         """DELETE, repeated as in `read`: asking twice leaves the same state."""
@@ -107,8 +109,9 @@ class CloudflareClient:
         """
         return await self._send(method, path, params=params, json=json, files=parts)
 
-    async def _patiently(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
-        end = time.monotonic() + self._budget
+    async def _patiently(self, attempt: Callable[[], Awaitable[Any]], *, budget: float | None = None) -> Any:
+        budget = self._budget if budget is None else budget
+        end = time.monotonic() + budget
         pauses = backoff()
         while True:
             try:
@@ -116,7 +119,7 @@ class CloudflareClient:
             except (NotActed, Ambiguous) as failure:
                 wait = next(pauses) if failure.after is None else failure.after
                 if time.monotonic() + wait >= end:
-                    raise TargetAway(f"{failure}; given up after {self._budget:g} s of trying") from None
+                    raise TargetAway(f"{failure}; given up after {budget:g} s of trying") from None
             await asyncio.sleep(wait)
 
     async def _send(
