@@ -7,6 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from phasegate.domain.checklist import Result
+from phasegate.domain.database import (
+    DatabaseReturned,
+    Migrated,
+    Migrating,
+    MigrationsPlanned,
+    ReturnIntended,
+)
 from phasegate.domain.decision import Decision
 from phasegate.domain.happening import Happening
 from phasegate.domain.outbox import Delivered, Notice
@@ -262,6 +269,11 @@ Event = Annotated[
     | Recovered
     | Notice
     | Delivered
+    | MigrationsPlanned
+    | Migrating
+    | Migrated
+    | ReturnIntended
+    | DatabaseReturned
     | Noted
     | Ended,
     Field(discriminator="kind"),

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from phasegate.domain import events as e
 from phasegate.domain.checklist import Result
+from phasegate.domain.database import DatabaseState, folded
 from phasegate.domain.plan import STORED, Environment, Phase, RolloutPlan
 from phasegate.domain.verdict import Reason, Verdict
 from phasegate.domain.versions import LiveSplit, Version
@@ -77,6 +78,7 @@ class ReleaseState(BaseModel):
     roles: tuple[str, ...] = ()
     responses: int = 0
     accepted: dict[str, bool] = {}
+    databases: dict[Environment, DatabaseState] = {}
     notices: dict[str, e.Notice] = {}
     undelivered: tuple[tuple[str, str], ...] = ()
     ended: e.Ended | None = None
@@ -205,6 +207,12 @@ def _acted(state: ReleaseState, row: Any) -> dict[str, Any]:
     return {"live": row.event.live, "pending": None, "drift": None, "watching_since": since, **done}
 
 
+def _database(state: ReleaseState, row: Any) -> dict[str, Any]:
+    environment = row.event.environment
+    known = state.databases.get(environment)
+    return {"databases": {**state.databases, environment: folded(known, row.event, row.at)}}
+
+
 def _soaking(state: ReleaseState, row: Any) -> dict[str, Any]:
     soak = SoakState(since=row.event.since, until=row.event.until)
     return {"soaks": {**state.soaks, row.event.phase: soak}}
@@ -264,6 +272,7 @@ _PROGRESS = frozenset(
     {
         *("phase-began", "uploaded", "checked", "loaded", "soaking", "extended", "acted", "decided"),
         *("asked", "answered", "phase-ended", "breached", "abort-asked", "verified", "recovered"),
+        *("migrations-planned", "migrating", "migrated"),
     }
 )
 _FOLD: dict[str, Any] = {
@@ -292,6 +301,9 @@ _FOLD: dict[str, Any] = {
     "phase-ended": lambda s, r: {"ended_phases": (*s.ended_phases, r.event.phase)},
     "known-good": lambda s, r: {"known_good": r.event.version},
     "drifted": lambda s, r: {"drift": r.event},
+    **dict.fromkeys(
+        ("migrations-planned", "migrating", "migrated", "return-intended", "database-returned"), _database
+    ),
     "verified": lambda s, r: {"verified": r.event},
     "recovered": lambda s, r: {"recovered": r.event},
     "notice": _notice,
