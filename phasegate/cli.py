@@ -9,10 +9,12 @@ from phasegate import __version__
 _COMMANDS = {
     "abort": ("phasegate.cli_release:abort", "Take a release back, from any state."),
     "answer": ("phasegate.cli_release:answer", "Answer the question a release waits for."),
+    "drift": ("phasegate.cli_production:drift", "Decide about a foreign deployment."),
     "edge": ("phasegate.cli_serve:edge", "Run a local Cloudflare."),
     "keeper": ("phasegate.cli_serve:keeper", "Watch every active release."),
     "ledger": ("phasegate.cli_ledger:ledger", "Show and verify what happened."),
     "plan": ("phasegate.cli_plan:plan", "Check and show rollout plans."),
+    "preflight": ("phasegate.cli_production:preflight", "Say whether there is a way back."),
     "release": ("phasegate.cli_release:release", "Start a release, and wait for it if asked to."),
 }
 

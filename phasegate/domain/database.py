@@ -73,6 +73,10 @@ class DatabaseReturned(Happening):
     detail: str
 
 
+DatabaseEvent = MigrationsPlanned | Migrating | Migrated | ReturnIntended | DatabaseReturned
+KINDS = ("migrations-planned", "migrating", "migrated", "return-intended", "database-returned")
+
+
 class DatabaseState(BaseModel):
     """What the ledger knows of one environment's database in one release."""
 
@@ -98,7 +102,7 @@ class DatabaseState(BaseModel):
         return tuple(each.name for each in self.pending)
 
 
-def folded(state: DatabaseState | None, event: Happening, at: datetime) -> DatabaseState:
+def folded(state: DatabaseState | None, event: DatabaseEvent, at: datetime) -> DatabaseState:
     """The state after one of the events of this module."""
     if isinstance(event, MigrationsPlanned):
         return DatabaseState(database=event.database, pending=event.pending)
@@ -107,7 +111,7 @@ def folded(state: DatabaseState | None, event: Happening, at: datetime) -> Datab
     return state.model_copy(update=_changes(event, at))
 
 
-def _changes(event: Happening, at: datetime) -> dict[str, object]:
+def _changes(event: DatabaseEvent, at: datetime) -> dict[str, object]:
     match event:
         case Migrating():
             return {"before": event}

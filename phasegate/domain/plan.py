@@ -14,6 +14,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from phasegate.domain.checklist import Item
 from phasegate.domain.criteria import AlertRule, Level, Rule
+from phasegate.domain.drift import DriftPolicy, OnForeign
 from phasegate.domain.phase import (
     NAME,
     Environment,
@@ -27,20 +28,26 @@ from phasegate.domain.phase import (
 )
 from phasegate.domain.quantities import Duration, Rate
 from phasegate.domain.safety import Faults, unsafe
+from phasegate.domain.sources import CrossCheck
+from phasegate.domain.standing import OverSecrets
 
 __all__ = [
     "NAME",
     "STORED",
     "Attribution",
     "Communication",
+    "CrossCheck",
     "Database",
+    "DriftPolicy",
     "Environment",
     "Gate",
     "HealthContract",
     "Load",
     "LowTraffic",
     "OnExpiry",
+    "OnForeign",
     "OnLost",
+    "OverSecrets",
     "Phase",
     "Recovery",
     "RolloutPlan",
@@ -90,6 +97,9 @@ class Telemetry(Rule):
         gt=0, le=100, description="How far, in points, the observed share may be from the weight."
     )
     share_limit: Duration = Field(description="How long the observed share may take to follow the weight.")
+    cross_check: CrossCheck | None = Field(
+        default=CrossCheck(), description="The comparison with the second source of metrics; null: none."
+    )
 
 
 class Recovery(Rule):
@@ -154,6 +164,12 @@ class RolloutPlan(Rule):
         description="literal: a breach takes back even when the control breaks the same limit."
     )
     on_lost_run: OnLost = Field(description="What the keeper does when the driving run has died.")
+    drift: DriftPolicy = DriftPolicy()
+    rollback_over_changed_secrets: OverSecrets = Field(
+        default=OverSecrets.HOLD,
+        description="When the platform refuses the known-good version because secrets changed since: "
+        "hold pages a person, force brings it back with the secrets of now.",
+    )
     health: HealthContract
     telemetry: Telemetry
     recovery: Recovery

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import PhasegateError
 from phasegate.keeper.outbox import EVERY, Outbox
+from phasegate.keeper.unreadable import page_unreadable
 from phasegate.keeper.watch import Watch
 from phasegate.ports import Row
 
@@ -117,6 +118,7 @@ class Keeper:
             except Exception:
                 # One release that cannot be looked at must not leave the others unwatched.
                 log.exception("looking at %s failed; it is tried again", row.release)
+                await page_unreadable(self.outside, row.release)
             self.outbox.add(row.release)
             if row.release in self.watch.troubles:
                 log.warning("%s: %s", row.release, self.watch.troubles[row.release])

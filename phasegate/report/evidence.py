@@ -18,6 +18,7 @@ from phasegate.report.headline import headline, name
 from phasegate.report.markdown import at, bullets, percent, plain, sections, table
 from phasegate.report.plots import data_uri, evidence_svg
 from phasegate.report.progress import progress_markdown
+from phasegate.report.sources import sources_markdown
 
 __all__ = ["checklist_markdown", "evidence_digest", "progress_markdown", "verdict_markdown"]
 
@@ -40,6 +41,7 @@ def verdict_markdown(state: ReleaseState, verdict: Verdict | None, minutes: tupl
         _picture(state, phase, minutes),
         _reasons(verdict),
         _alerts(verdict),
+        sources_markdown(state, _since_soak(state, phase, minutes) if phase else minutes),
         _load(state),
         _checks(state, phase),
         watch_markdown(phase.watch if phase else ()),
