@@ -14,6 +14,7 @@ from phasegate.domain.plan import Environment, Phase
 from phasegate.domain.steps import Next, Step
 from tasks.deploy import deploy
 from tasks.evaluate import evaluate
+from tasks.migrate import migrate
 from tasks.observe import observe
 from tasks.promote import promote
 from tasks.record import begin, guard
@@ -51,12 +52,15 @@ async def _work(release: str, name: str, phase: Phase, unguarded: str) -> Step:
             known = await way_back(release, name)
             if known.next is not Next.DONE:
                 return known
-        await deploy(release, name)
         if phase.environment is Environment.STAGING:
+            await migrate(release, name)
+            await deploy(release, name)
             await validate(release, name)
             await load(release, name)
         else:
+            await deploy(release, name)
             await guard(release, unguarded=unguarded)
+            await migrate(release, name)
             await promote(release, name)
             await soak(release, name)
             await observe(release, name)

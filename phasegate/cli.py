@@ -9,6 +9,7 @@ from phasegate import __version__
 _COMMANDS = {
     "abort": ("phasegate.cli_release:abort", "Take a release back, from any state."),
     "answer": ("phasegate.cli_release:answer", "Answer the question a release waits for."),
+    "d1": ("phasegate.cli_d1:d1", "Migrate a release's database back; plan, status, schema."),
     "drift": ("phasegate.cli_production:drift", "Decide about a foreign deployment."),
     "edge": ("phasegate.cli_serve:edge", "Run a local Cloudflare."),
     "keeper": ("phasegate.cli_serve:keeper", "Watch every active release."),

@@ -19,6 +19,19 @@ class Way(StrEnum):
     UNDO = "undo"
 
 
+class ReturnOrder(BaseModel):
+    """What a person wants done to a database: which way, who says so, in which role, why, at what loss."""
+
+    model_config = ConfigDict(frozen=True)
+
+    way: Way
+    environment: Environment = Environment.PRODUCTION
+    by: str = Field(min_length=3)
+    reason: str = Field(min_length=3)
+    role: str = ""
+    accepted: str = ""
+
+
 class MigrationsPlanned(Happening):
     """What a release is about to do to the database of one environment; read without writing."""
 
@@ -70,7 +83,7 @@ class DatabaseReturned(Happening):
     bookmark: str
     previous: str
     as_before: bool = Field(description="Whether the schema is the one from before the release.")
-    detail: str
+    detail: str = ""
 
 
 DatabaseEvent = MigrationsPlanned | Migrating | Migrated | ReturnIntended | DatabaseReturned

@@ -7,7 +7,9 @@ narrows what the old version uses) has to say why that is safe, in a comment of 
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -53,6 +55,12 @@ class Planned(BaseModel):
 def digest(sql: str) -> str:
     """SHA-256 of a file's text, in hexadecimal; empty for an empty text."""
     return hashlib.sha256(sql.encode()).hexdigest() if sql else ""
+
+
+def schema_digest(schema: Mapping[str, str]) -> str:
+    """SHA-256 of a schema (name of each object -> its SQL), in hexadecimal; spaces do not count."""
+    plain = {name: " ".join(sql.split()) for name, sql in schema.items()}
+    return digest(json.dumps(plain, sort_keys=True))
 
 
 def due(files: Sequence[Migration], applied: Sequence[str]) -> tuple[Migration, ...]:
@@ -120,7 +128,7 @@ def _alters(words: tuple[str, ...]) -> str:
         return "RENAME takes away the name that the old version uses"
     if "DROP" in words:
         return "DROP COLUMN takes away what the old version may use"
-    not_null = any(pair == ("NOT", "NULL") for pair in zip(words, words[1:], strict=False))
+    not_null = any(pair == ("NOT", "NULL") for pair in pairwise(words))
     if "ADD" in words and not_null and "DEFAULT" not in words:
         return "NOT NULL without DEFAULT makes the old version's inserts fail"
     return ""

@@ -124,7 +124,11 @@ class Communication(Rule):
 class Database(Rule):
     """The D1 database that a release migrates, and who may take the database itself back."""
 
-    binding: str = Field(default="DB", min_length=1, description="The bundle's D1 binding of it.")
+    binding: str = Field(
+        default="DB",
+        min_length=1,
+        description="The bundle's D1 binding that leads to it in each environment.",
+    )
     migrations: str = Field(
         min_length=1, description="Folder with one file of SQL per migration, relative to the project."
     )
@@ -135,9 +139,6 @@ class Database(Rule):
     )
     roles: tuple[str, ...] = Field(
         min_length=1, description="Who may put the database back to an earlier time; one person of them."
-    )
-    limit: Duration = Field(
-        default=timedelta(minutes=5), description="How long one migration may take before a person is called."
     )
 
 

@@ -44,6 +44,12 @@ def statements(sql: str) -> tuple[Statement, ...]:
     return tuple(_Reader(sql).read())
 
 
+def is_closed(sql: str) -> bool:
+    """Whether another statement may follow *sql* as it is: it ends with a semicolon, or says nothing."""
+    kinds = [piece.lastgroup for piece in _PIECE.finditer(sql)]
+    return next((kind == "end" for kind in reversed(kinds) if kind not in ("space", "comment")), True)
+
+
 @dataclass
 class _Reader:
     """Collects pieces into statements; the newest finished one waits for a comment on its own line."""
