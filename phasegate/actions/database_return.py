@@ -103,9 +103,9 @@ async def _resolved(
     if interrupted.way is Way.RESTORE and await _as_before(outside, known):
         return await _done(outside, state, known, interrupted, previous=interrupted.bookmark)
     raise Unconfirmed(
-        f"database {known.database}: '{interrupted.way}' by {interrupted.by} was interrupted, and the database "
-        f"has changed since. Whether it took effect cannot be told. Next: look at its data; the bookmark from "
-        f"before the attempt is {interrupted.bookmark}"
+        f"database {known.database}: '{interrupted.way}' by {interrupted.by} was interrupted, and the "
+        f"database has changed since. Whether it took effect cannot be told. Next: look at its data; the "
+        f"bookmark from before the attempt is {interrupted.bookmark}"
     )
 
 

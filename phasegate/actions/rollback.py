@@ -110,8 +110,9 @@ def _database_words(state: ReleaseState) -> str:
     if known is None or not known.changed:
         return ""
     return (
-        f" The release migrated the database ({', '.join(known.names)}); that was left as it is, because only "
-        f"a person may take data back: phasegate d1 status {state.release}, then d1 rollback or d1 restore."
+        f" The release migrated the database ({', '.join(known.names)}); that was left as it is, because "
+        f"only a person may take data back: phasegate d1 status {state.release}, then d1 rollback or "
+        "d1 restore."
     )
 
 

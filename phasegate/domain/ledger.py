@@ -195,9 +195,9 @@ def _acted(state: ReleaseState, row: Any) -> dict[str, Any]:
 
 
 def _database(state: ReleaseState, row: Any) -> dict[str, Any]:
-    environment = row.event.environment
-    known = state.databases.get(environment)
-    return {"databases": {**state.databases, environment: database.folded(known, row.event, row.at)}}
+    known = state.databases.get(row.event.environment)
+    found = database.folded(known, row.event, row.at)
+    return {"databases": {**state.databases, row.event.environment: found}}
 
 
 def _soaking(state: ReleaseState, row: Any) -> dict[str, Any]:
@@ -283,8 +283,7 @@ _FOLD: dict[str, Any] = {
     "decided": lambda s, r: {
         "accepted": {**s.accepted, r.event.phase: r.event.decision.accepted_low_traffic}
     },
-    "expired": _closed,
-    "withdrawn": _closed,
+    **dict.fromkeys(("expired", "withdrawn"), _closed),
     "breached": lambda s, r: {"breach": r.event.because, "breached_at": r.at},
     "abort-asked": lambda s, r: {"abort": r.event, "breached_at": s.breached_at or r.at},
     "phase-ended": lambda s, r: {"ended_phases": (*s.ended_phases, r.event.phase)},
