@@ -7,7 +7,9 @@ import httpx
 from prefect import flow, get_run_logger
 from prefect.exceptions import PrefectHTTPStatusError
 
-from phasegate.domain.errors import Away, CallAPerson, FixTheInput, Superseded
+from flows.preflight import way_back
+from phasegate.actions.advancing import held
+from phasegate.domain.errors import Away, CallAPerson, Drift, FixTheInput, Superseded
 from phasegate.domain.plan import Environment, Phase
 from phasegate.domain.steps import Next, Step
 from tasks.deploy import deploy
@@ -17,6 +19,7 @@ from tasks.promote import promote
 from tasks.record import begin, guard
 from tasks.restore import call_back
 from tasks.soak import soak
+from tasks.stall import stall
 from tasks.validate import load, validate
 
 AGAIN = timedelta(seconds=5)
@@ -33,8 +36,10 @@ async def phase_flow(release: str, name: str, phase: Phase, unguarded: str) -> S
     try:
         return await _work(release, name, phase, unguarded)
     except (Away, Superseded) as away:
-        again = datetime.now(UTC) + AGAIN
-        return Step(next=Next.SOAK, because=f"trying again in a moment: {away}", until=again)
+        return await stall(release, name, because=str(away))
+    except Drift as drift:
+        get_run_logger().warning("%s", drift)
+        return held(now=datetime.now(UTC))
     except (FixTheInput, CallAPerson) as trouble:
         why = await call_back(release, by=f"phase {name}", reason=str(trouble))
         return Step(next=Next.ABORT, because=why)
@@ -42,6 +47,10 @@ async def phase_flow(release: str, name: str, phase: Phase, unguarded: str) -> S
 
 async def _work(release: str, name: str, phase: Phase, unguarded: str) -> Step:
     if await begin(release, name):
+        if phase.environment is Environment.PRODUCTION:
+            known = await way_back(release, name)
+            if known.next is not Next.DONE:
+                return known
         await deploy(release, name)
         if phase.environment is Environment.STAGING:
             await validate(release, name)

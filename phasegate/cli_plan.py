@@ -8,17 +8,12 @@ import click
 
 from phasegate.cli_errors import FIX_THE_INPUT, complain, reports_errors
 
-PLANS = Path("deployments/plans")
 
-
-def plan_folders(extra: tuple[Path, ...] = ()) -> tuple[Path, ...]:
-    """Where plans are looked up: *extra*, then what is configured, else the shipped ones."""
+def plan_folders(extra: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Where plans are looked for: *extra*, then the usual places."""
     from phasegate.settings import Settings
 
-    settings = Settings()
-    own, shipped = settings.project / PLANS, Path(__file__).parent.parent / PLANS
-    usual = (own,) if shipped.resolve() == own.resolve() else (own, shipped)
-    return (*extra, *(settings.plans or usual))
+    return (*extra, *Settings().plan_places)
 
 
 _folders = click.option(

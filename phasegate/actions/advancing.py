@@ -5,13 +5,14 @@ Called again and again by the phase flows; each call does what is due now and
 returns a step. Killed at any point and called again, it goes on where it was.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from phasegate.actions.collecting import collect, collect_staging, probe_candidate, probe_staging
+from phasegate.actions.drift import refuse_foreign
+from phasegate.actions.inquiring import inquire, unasked
 from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.actions.sharing import note_share
-from phasegate.actions.traffic import refuse_foreign
 from phasegate.domain.checklist import Outcome, open_items
 from phasegate.domain.decision import Action, Decision, decide
 from phasegate.domain.errors import MetricsAway
@@ -31,18 +32,21 @@ from phasegate.domain.plan import Environment, LowTraffic, Phase
 from phasegate.domain.steps import Next, Step
 from phasegate.domain.verdict import Finding, Reason, Verdict
 
+HELD = timedelta(minutes=10)
+
 
 async def begin_soak(
     outside: Outside, release: str, phase: Phase, *, since: datetime, until: datetime
 ) -> ReleaseState:
-    """Note that *phase* is watched from *since* on; a soak that has begun is left as it is."""
+    """Note that *phase* is watched from *since* on, and ask people to look; a soak that has begun is kept."""
 
     def start(state: ReleaseState) -> Event | None:
         if phase.name in state.soaks or state.aborting:
             return None
         return Soaking(phase=phase.name, since=since, until=until)
 
-    return await outside.journal.record(release, start)
+    await outside.journal.record(release, start)
+    return await inquire(outside, release, phase)
 
 
 async def look(outside: Outside, state: ReleaseState, judging: Judging) -> Verdict | None:
@@ -74,14 +78,18 @@ async def _collected(outside: Outside, state: ReleaseState) -> bool:
 
 
 def waiting(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:
-    """The step that needs no look at production: abort, an open question, or a soak that is not over."""
-    if state.aborting:
-        return Step(next=Next.ABORT, because=state.why_abort)
+    """The step that needs no look at production: the end, a question, a foreign split, an unfinished soak."""
+    if state.ended is not None or state.aborting:
+        return Step(next=Next.ABORT, because=state.ended.summary if state.ended else state.why_abort)
     if phase.name in state.ended_phases:
         return Step(next=Next.DONE, because=f"{phase.title} is over")
     if state.question is not None:
         until = state.question.expires_at
         return Step(next=Next.QUESTION, because=state.question.gate, until=until, question=state.question)
+    return held(now=now) if state.drift is not None else _soaking(state, phase, now=now)
+
+
+def _soaking(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:
     soak = state.soaks.get(phase.name)
     if soak and now < soak.until + state.plan.telemetry.settle:
         return Step(
@@ -90,6 +98,12 @@ def waiting(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:
             until=soak.until + state.plan.telemetry.settle,
         )
     return None
+
+
+def held(*, now: datetime) -> Step:
+    """The wait for a decision about a foreign deployment; the keeper ends it."""
+    because = "somebody else deployed; the release waits for a decision"
+    return Step(next=Next.SOAK, because=because, until=now + HELD, held=True)
 
 
 async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Judging) -> Decision | None:
@@ -120,6 +134,8 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
         await refuse_foreign(outside, release)
         state = await note_share(outside, release, phase)
     decision = await _with_power(outside, state, phase, _decide(state, phase, verdict))
+    if decision.action is Action.PROMOTE and phase.name not in state.holds_passed:
+        decision = unasked(state, phase) or decision
     await outside.journal.record(
         release, lambda s: None if s.aborting else Decided(phase=phase.name, decision=decision)
     )

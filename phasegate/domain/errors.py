@@ -19,6 +19,7 @@ Everything that can go wrong, sorted by who has to act.
         ├── Drift                somebody else changed the split
         ├── Unconfirmed          a write whose effect could not be read back
         ├── CannotRestore        the platform refuses the known-good version
+        │   └── SecretsChanged       because secrets changed since it was live; it can be forced
         └── LedgerBroken         the chain of hashes does not hold
     Superseded               another driver acted first: read the ledger again
 """
@@ -86,6 +87,10 @@ class Unconfirmed(CallAPerson):
 
 class CannotRestore(CallAPerson):
     """The platform refuses to take the known-good version back."""
+
+
+class SecretsChanged(CannotRestore):
+    """The platform refuses a version because secrets changed since it was live (Cloudflare's 10220)."""
 
 
 class LedgerBroken(CallAPerson):

@@ -5,8 +5,6 @@ A release's state is nothing but the fold of its events; two replays of the same
 events are equal, and a run that died goes on from here.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -14,12 +12,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from phasegate.domain import events as e
+from phasegate.domain.chain import GENESIS, chain, first_break
 from phasegate.domain.checklist import Result
 from phasegate.domain.plan import STORED, Environment, Phase, RolloutPlan
 from phasegate.domain.verdict import Reason, Verdict
 from phasegate.domain.versions import LiveSplit, Version
 
-GENESIS = "0" * 64
+__all__ = ["GENESIS", "ReleaseState", "SoakState", "chain", "first_break", "replay"]
 
 
 class SoakState(BaseModel):
@@ -36,7 +35,8 @@ class ReleaseState(BaseModel):
     """
     Where one release is. ``seq`` is the last event that went into it.
 
-    ``drivers`` counts the runs that took it up since it last got further.
+    ``drivers`` counts the runs that took it up since it last got further. ``known`` are
+    the ids of the platform's deployments that the release began with, made or took over.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,13 +72,24 @@ class ReleaseState(BaseModel):
     restored_at: datetime | None = None
     verified: e.Verified | None = None
     recovered: e.Recovered | None = None
+    known: tuple[str, ...] = ()
+    acted_at: datetime | None = None
     drift: e.Drifted | None = None
+    drifts: int = 0
+    settled: e.DriftSettled | None = None
+    examined: e.Examined | None = None
+    way_back_accepted: bool = False
+    refusal: e.RestoreRefused | None = None
+    refused_at: datetime | None = None
+    cross_checked: e.CrossChecked | None = None
     watching_since: datetime | None = None
     roles: tuple[str, ...] = ()
     responses: int = 0
     accepted: dict[str, bool] = {}
     notices: dict[str, e.Notice] = {}
     undelivered: tuple[tuple[str, str], ...] = ()
+    reached: tuple[str, ...] = ()
+    stalled_since: datetime | None = None
     ended: e.Ended | None = None
 
     @property
@@ -127,38 +138,6 @@ class ReleaseState(BaseModel):
         return any(split.weight(self.canary.id) > 0 for split in splits)
 
 
-def chain(previous: str, *, release: str, seq: int, at: datetime, by: str, event: e.Event) -> str:
-    """The hash of one row: SHA-256 over the previous hash and the row's canonical JSON."""
-    body = {
-        "release": release,
-        "seq": seq,
-        "at": at.isoformat(),
-        "by": by,
-        "event": event.model_dump(mode="json"),
-    }
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
-
-
-def first_break(rows: Iterable[e.Recorded]) -> str:
-    """
-    Where the chain breaks, in words; empty when it holds.
-
-    A row breaks it when its number is not the next, its ``previous`` is not the
-    hash of the row before, or its own hash is not that of its content.
-    """
-    previous = GENESIS
-    for seq, row in enumerate(rows, start=1):
-        if row.seq != seq:
-            return f"row {seq} is missing: the next one is numbered {row.seq}"
-        if row.previous != previous:
-            return f"row {seq} does not follow row {seq - 1}: its previous hash is {row.previous[:12]}…"
-        if chain(previous, release=row.release, seq=seq, at=row.at, by=row.by, event=row.event) != row.hash:
-            return f"row {seq} ({row.event.kind}) was changed after it was written"
-        previous = row.hash
-    return ""
-
-
 def replay(rows: Iterable[e.Recorded], state: ReleaseState | None = None) -> ReleaseState:
     """
     Fold *rows* into a state, going on from *state* when given.
@@ -184,6 +163,7 @@ def _first(row: e.Recorded) -> ReleaseState:
         "plan": row.event.plan,
         "known_good": row.event.known_good,
         "live": row.event.live,
+        "known": (row.event.live.id,),
     }
     # The plan was safe when it was opened; rules that came later must not leave it unwatched.
     return ReleaseState.model_validate(fields, context=STORED)
@@ -192,7 +172,7 @@ def _first(row: e.Recorded) -> ReleaseState:
 def _next(state: ReleaseState, row: e.Recorded) -> ReleaseState:
     changes = _FOLD[row.event.kind](state, row) if row.event.kind in _FOLD else {}
     if row.event.kind in _PROGRESS:
-        changes = {**changes, "drivers": 0}
+        changes = {**changes, "drivers": 0, "stalled_since": None}
     return state.model_copy(update={**changes, "seq": row.seq, "at": row.at})
 
 
@@ -202,7 +182,16 @@ def _acted(state: ReleaseState, row: Any) -> dict[str, Any]:
     restored = state.aborting and row.event.live.split.weight(state.known_good.id) == 100
     done = {"restored_at": row.at} if restored and state.restored_at is None else {}
     since = state.watching_since or (row.at if row.event.intent else None)
-    return {"live": row.event.live, "pending": None, "drift": None, "watching_since": since, **done}
+    known = state.known if row.event.live.id in state.known else (*state.known, row.event.live.id)
+    settled = {"pending": None, "drift": None, "settled": None, "refusal": None}
+    return {
+        **settled,
+        **done,
+        "live": row.event.live,
+        "known": known,
+        "acted_at": row.at,
+        "watching_since": since,
+    }
 
 
 def _soaking(state: ReleaseState, row: Any) -> dict[str, Any]:
@@ -235,6 +224,8 @@ def _answered(state: ReleaseState, row: Any) -> dict[str, Any]:
         return {"question": None, "answers": ()}
     if not set(question.roles) <= {answer.role for answer in answers}:
         return {"answers": answers, "responses": state.responses + 1}
+    if question.way_back:
+        return {"question": None, "answers": (), "way_back_accepted": True}
     passed = "holds_passed" if question.hold else "gates_passed"
     return {"question": None, "answers": (), passed: (*getattr(state, passed), question.phase)}
 
@@ -256,7 +247,11 @@ def _delivered(state: ReleaseState, row: Any) -> dict[str, Any]:
     if not row.event.ok and not row.event.given_up:
         return {}
     done = (row.event.notice, row.event.channel)
-    return {"undelivered": tuple(item for item in state.undelivered if item != done)}
+    left = tuple(item for item in state.undelivered if item != done)
+    return {
+        "undelivered": left,
+        "reached": (*state.reached, row.event.notice) if row.event.ok else state.reached,
+    }
 
 
 # After one of these a run got further than the one before it; ``drivers`` counts runs since the last.
@@ -291,10 +286,15 @@ _FOLD: dict[str, Any] = {
     "abort-asked": lambda s, r: {"abort": r.event, "breached_at": s.breached_at or r.at},
     "phase-ended": lambda s, r: {"ended_phases": (*s.ended_phases, r.event.phase)},
     "known-good": lambda s, r: {"known_good": r.event.version},
-    "drifted": lambda s, r: {"drift": r.event},
+    "drifted": lambda s, r: {"drift": r.event, "drifts": s.drifts + 1},
+    "drift-settled": lambda s, r: {"settled": r.event},
+    "examined": lambda s, r: {"examined": r.event},
+    "restore-refused": lambda s, r: {"refusal": r.event, "refused_at": r.at},
+    "cross-checked": lambda s, r: {"cross_checked": r.event},
     "verified": lambda s, r: {"verified": r.event},
     "recovered": lambda s, r: {"recovered": r.event},
     "notice": _notice,
     "delivered": _delivered,
-    "ended": lambda s, r: {"ended": r.event},
+    "stalled": lambda s, r: {"stalled_since": s.stalled_since or r.at},
+    "ended": lambda s, r: {"ended": r.event, "question": None, "answers": ()},
 }

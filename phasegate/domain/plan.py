@@ -14,6 +14,8 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from phasegate.domain.checklist import Item
 from phasegate.domain.criteria import AlertRule, Level, Rule
+from phasegate.domain.drift import DriftPolicy, OnForeign
+from phasegate.domain.outage import Outage
 from phasegate.domain.phase import (
     NAME,
     Environment,
@@ -27,6 +29,8 @@ from phasegate.domain.phase import (
 )
 from phasegate.domain.quantities import Duration, Rate
 from phasegate.domain.safety import Faults, unsafe
+from phasegate.domain.sources import CrossCheck
+from phasegate.domain.standing import OverSecrets
 
 __all__ = [
     "NAME",
@@ -34,13 +38,18 @@ __all__ = [
     "Attribution",
     "Communication",
     "Comparison",
+    "CrossCheck",
+    "DriftPolicy",
     "Environment",
     "Gate",
     "HealthContract",
     "Load",
     "LowTraffic",
     "OnExpiry",
+    "OnForeign",
     "OnLost",
+    "Outage",
+    "OverSecrets",
     "Phase",
     "Recovery",
     "RolloutPlan",
@@ -96,6 +105,9 @@ class Telemetry(Rule):
         max_length=40,
         description="Latencies at which requests are counted beside the plan's own limits, to compare canary "
         "and control; each costs a query per interval. Empty: latency is not compared.",
+    )
+    cross_check: CrossCheck | None = Field(
+        default=CrossCheck(), description="The comparison with the second source of metrics; null: none."
     )
 
 
@@ -155,10 +167,17 @@ class RolloutPlan(Rule):
         description="literal: a breach takes back even when the control breaks the same limit."
     )
     on_lost_run: OnLost = Field(description="What the keeper does when the driving run has died.")
+    drift: DriftPolicy = DriftPolicy()
+    rollback_over_changed_secrets: OverSecrets = Field(
+        default=OverSecrets.HOLD,
+        description="When the platform refuses the known-good version because secrets changed since: "
+        "hold pages a person, force brings it back with the secrets of now.",
+    )
     health: HealthContract
     telemetry: Telemetry
     comparison: Comparison = Comparison()
     recovery: Recovery
+    outage: Outage = Outage()
     alerts: tuple[AlertRule, ...] = Field(description="The alert table. Alerts tell, they take nothing back.")
     channels: dict[Level, tuple[str, ...]] = Field(description="Where alerts of each level go.")
     communication: Communication | None = None

@@ -8,6 +8,7 @@ production, so nothing here may stop what does.
 from datetime import datetime, timedelta
 
 from phasegate.actions.advancing import call_off, waiting
+from phasegate.actions.gates import fallen
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import CallAPerson
 from phasegate.domain.events import Driven, Event
@@ -57,12 +58,14 @@ async def _wake_if_due(outside: Outside, state: ReleaseState, status: RunStatus)
         return
     if blocked or (status is RunStatus.ACTIVE and not state.aborting):
         return
-    await outside.runs.wake(state.run, answer=_fallen(state))
+    await outside.runs.wake(state.run, answer=fallen(state))
 
 
 def _stuck_at(state: ReleaseState) -> datetime:
     """When a run that should act is no longer believed to; its process may have died unseen."""
     work, phase = state.plan.recovery.limit if state.aborting else timedelta(0), state.current
+    if state.stalled_since is not None:
+        work += state.plan.outage.limit
     if phase is not None and phase.validation is not None:
         work += phase.validation.limit
     if phase is not None and phase.load is not None:
@@ -70,17 +73,6 @@ def _stuck_at(state: ReleaseState) -> datetime:
     soak = state.soaks.get(state.phase)
     due = max(state.at, soak.until + state.plan.telemetry.settle) if soak else state.at
     return due + work + STUCK
-
-
-def _fallen(state: ReleaseState) -> dict[str, str]:
-    """What a form is closed with whose question does not stand any more; the ledger ignores it."""
-    role = state.roles[0] if state.roles else "nobody"
-    return {
-        "decision": "reject",
-        "approver": "phasegate",
-        "role": role,
-        "reason": "the question does not stand",
-    }
 
 
 async def _replace(outside: Outside, state: ReleaseState, status: RunStatus) -> None:

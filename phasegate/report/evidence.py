@@ -7,7 +7,7 @@ It is a function of its arguments alone, so its digest says what an approval ans
 from datetime import timedelta
 
 from phasegate.domain.approval import evidence_digest
-from phasegate.domain.criteria import Attested, ErrorRateAbove
+from phasegate.domain.criteria import Attested, ErrorRateAbove, Unreported
 from phasegate.domain.judge.seen import seen
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute
@@ -19,6 +19,7 @@ from phasegate.report.headline import headline, name
 from phasegate.report.markdown import at, bullets, percent, plain, sections, table
 from phasegate.report.plots import data_uri, evidence_svg
 from phasegate.report.progress import progress_markdown
+from phasegate.report.sources import sources_markdown
 
 __all__ = ["checklist_markdown", "evidence_digest", "progress_markdown", "verdict_markdown"]
 
@@ -42,8 +43,10 @@ def verdict_markdown(state: ReleaseState, verdict: Verdict | None, minutes: tupl
         _reasons(verdict),
         _power(state, phase, minutes),
         _alerts(verdict),
+        sources_markdown(state, _since_soak(state, phase, minutes) if phase else minutes),
         _load(state),
         _checks(state, phase),
+        _unreported(phase),
         watch_markdown(phase.watch if phase else ()),
         _facts(state, verdict),
     )
@@ -159,6 +162,12 @@ def _checks(state: ReleaseState, phase: Phase | None) -> str:
     items = (*phase.checklist, *(state.plan.preflight if staging else ()))
     attested = tuple(rule.text for rule in phase.success if isinstance(rule, Attested))
     return checklist_markdown(items, state.checks.get(phase.name, ()), attested=attested)
+
+
+def _unreported(phase: Phase | None) -> str:
+    rules = [rule for rule in phase.success if isinstance(rule, Unreported)] if phase else []
+    lines = [f"{plain(rule.text)} ({plain(', '.join(rule.asked))})" for rule in rules]
+    return f"**Asked of people; silence means that nothing was seen**\n\n{bullets(lines)}" if rules else ""
 
 
 def _facts(state: ReleaseState, verdict: Verdict | None) -> str:
