@@ -19,6 +19,7 @@ from tasks.promote import promote
 from tasks.record import begin, guard
 from tasks.restore import call_back
 from tasks.soak import soak
+from tasks.stall import stall
 from tasks.validate import load, validate
 
 AGAIN = timedelta(seconds=5)
@@ -35,8 +36,7 @@ async def phase_flow(release: str, name: str, phase: Phase, unguarded: str) -> S
     try:
         return await _work(release, name, phase, unguarded)
     except (Away, Superseded) as away:
-        again = datetime.now(UTC) + AGAIN
-        return Step(next=Next.SOAK, because=f"trying again in a moment: {away}", until=again)
+        return await stall(release, name, because=str(away))
     except Drift as drift:
         get_run_logger().warning("%s", drift)
         return held(now=datetime.now(UTC))

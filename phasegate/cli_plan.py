@@ -2,22 +2,18 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from phasegate.cli_errors import FIX_THE_INPUT, complain, reports_errors
 
-PLANS = Path("deployments/plans")
 
-
-def plan_folders(extra: tuple[Path, ...] = ()) -> tuple[Path, ...]:
-    """Where plans are looked up: *extra*, then what is configured, else the shipped ones."""
+def plan_folders(extra: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Where plans are looked for: *extra*, then the usual places."""
     from phasegate.settings import Settings
 
-    settings = Settings()
-    own, shipped = settings.project / PLANS, Path(__file__).parent.parent / PLANS
-    usual = (own,) if shipped.resolve() == own.resolve() else (own, shipped)
-    return (*extra, *(settings.plans or usual))
+    return (*extra, *Settings().plan_places)
 
 
 _folders = click.option(
@@ -65,17 +61,18 @@ def _check(source: str, search: tuple[Path, ...]) -> bool:
 @plan.command("show")
 @click.argument("name")
 @_folders
+@click.option("--traffic", metavar="12rps|720rpm", help="Say what the plan can see at this traffic.")
+@click.option("--service", metavar="NAME", help="The same, at what this service serves, as measured.")
+@click.option("--hours", default=1.0, show_default=True, help="How far --service looks back.")
+@click.option("--base-error-rate", "errors", metavar="0.05%", help="Share of requests that fail anyway.")
+@click.option("--json", "as_json", is_flag=True, help="What can be seen, as one JSON object.")
 @reports_errors
-def show(name: str, extra: tuple[Path, ...]) -> None:
-    """Show the phases of the plan NAME: weight, soak, success, rollback, gate."""
-    from rich.console import Console
-
+def show(name: str, extra: tuple[Path, ...], **asked: Any) -> None:
+    """Show the phases of the plan NAME: weight, soak, success, rollback, gate; and what they can see."""
     from phasegate.adapters.plan_yaml import load_plan
-    from phasegate.report.plan_table import plan_table
+    from phasegate.cli_outlook import Question, show_plan
 
-    table = plan_table(load_plan(name, search=plan_folders(extra)))
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table)
+    show_plan(load_plan(name, search=plan_folders(extra)), Question(**asked))
 
 
 @plan.command("list")

@@ -33,7 +33,7 @@ from phasegate.adapters.prefect_runs import PrefectRuns
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.errors import SettingsError
 from phasegate.domain.plan import RolloutPlan
-from phasegate.ports import Channel, Clock
+from phasegate.ports import Channel, Clock, Metrics
 from phasegate.report.pictures import MarkdownPictures
 from phasegate.settings import Settings, TokenRole
 
@@ -107,6 +107,19 @@ def cloudflare_client(settings: Settings, role: TokenRole, *also: TokenRole) -> 
     )
 
 
+@asynccontextmanager
+async def metrics(settings: Settings) -> AsyncIterator[Metrics]:
+    """The metrics source alone; raises SettingsError naming what is missing."""
+    _complete(settings)
+    client = CloudflareClient(
+        settings.api_url, settings.account_id, settings.token, timeout=settings.api_timeout
+    )
+    try:
+        yield CloudflareTelemetry(client)
+    finally:
+        await client.close()
+
+
 def build_runs(settings: Settings) -> PrefectRuns:
     """The orchestrator's API, without anything else."""
     return PrefectRuns(
@@ -174,23 +187,14 @@ def _beside_ledger(settings: Settings) -> Path:
     return settings.project / ".phasegate"
 
 
-def plan_directories(settings: Settings) -> tuple[Path, ...]:
-    """Where plans are looked for: what is configured, else the project's own, else the shipped ones."""
-    if settings.plans:
-        return settings.plans
-    shipped = Path(__file__).resolve().parent.parent / "deployments" / "plans"
-    own = settings.project / "deployments" / "plans"
-    return (own, shipped) if own.resolve() != shipped else (shipped,)
-
-
 def read_plan(settings: Settings, name: str) -> RolloutPlan:
     """The plan called *name*, or the file of that path; raises PlanError."""
-    return load_plan(name, search=plan_directories(settings))
+    return load_plan(name, search=settings.plan_places)
 
 
 def known_plans(settings: Settings) -> tuple[str, ...]:
     """The names of every plan that can be read."""
-    return plan_names(plan_directories(settings))
+    return plan_names(settings.plan_places)
 
 
 def read_bundle(settings: Settings, path: str) -> Bundle:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from phasegate.actions.collecting import collect, collect_staging, probe_candidate, probe_staging
 from phasegate.actions.drift import refuse_foreign
+from phasegate.actions.inquiring import inquire, unasked
 from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.actions.sharing import note_share
@@ -25,6 +26,7 @@ from phasegate.domain.events import (
     PhaseEnded,
     Soaking,
 )
+from phasegate.domain.judge.seen import low_traffic_reason, seen
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment, LowTraffic, Phase
 from phasegate.domain.steps import Next, Step
@@ -36,14 +38,15 @@ HELD = timedelta(minutes=10)
 async def begin_soak(
     outside: Outside, release: str, phase: Phase, *, since: datetime, until: datetime
 ) -> ReleaseState:
-    """Note that *phase* is watched from *since* on; a soak that has begun is left as it is."""
+    """Note that *phase* is watched from *since* on, and ask people to look; a soak that has begun is kept."""
 
     def start(state: ReleaseState) -> Event | None:
         if phase.name in state.soaks or state.aborting:
             return None
         return Soaking(phase=phase.name, since=since, until=until)
 
-    return await outside.journal.record(release, start)
+    await outside.journal.record(release, start)
+    return await inquire(outside, release, phase)
 
 
 async def look(outside: Outside, state: ReleaseState, judging: Judging) -> Verdict | None:
@@ -130,7 +133,9 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
     if phase.takes_traffic:
         await refuse_foreign(outside, release)
         state = await note_share(outside, release, phase)
-    decision = _decide(state, phase, verdict)
+    decision = await _with_power(outside, state, phase, _decide(state, phase, verdict))
+    if decision.action is Action.PROMOTE and phase.name not in state.holds_passed:
+        decision = unasked(state, phase) or decision
     await outside.journal.record(
         release, lambda s: None if s.aborting else Decided(phase=phase.name, decision=decision)
     )
@@ -154,6 +159,22 @@ def _decide(state: ReleaseState, phase: Phase, verdict: Verdict) -> Decision:
     if decision.action is Action.PROMOTE and phase.name not in state.holds_passed:
         return _loaded(state, phase) or decision
     return decision
+
+
+async def _with_power(outside: Outside, state: ReleaseState, phase: Phase, decision: Decision) -> Decision:
+    """Thin evidence is accepted with its price: the smallest regression that would have been seen."""
+    if not decision.accepted_low_traffic or state.canary is None:
+        return decision
+    shown = seen(
+        state.plan,
+        phase,
+        await outside.journal.ledger.minutes(state.release, state.service),
+        soaks={name: soak.since for name, soak in state.soaks.items()},
+        canary=state.canary.id,
+        control=state.opened.known_good.id,
+    )
+    because = (*decision.because, *map(low_traffic_reason, shown))
+    return decision.model_copy(update={"because": because})
 
 
 def _loaded(state: ReleaseState, phase: Phase) -> Decision | None:

@@ -7,6 +7,7 @@ Everything that can go wrong, sorted by who has to act.
     ├── FixTheInput          the person who typed it corrects it; exit code 2, nothing was done
     │   ├── PlanError            file, line, field, value, what is allowed
     │   ├── BundleError          the bundle cannot be read or was refused by the target
+    │   ├── RecordingError       recorded minutes: file, line, column, value, what is allowed
     │   ├── SettingsError        an address, account or token is missing or wrong
     │   └── Refused              a legal request that the state of the release forbids
     ├── Away                 an outside system does not answer; trying again is right
@@ -38,6 +39,10 @@ class PlanError(FixTheInput):
 
 class BundleError(FixTheInput):
     """A bundle cannot be read, or the platform refused to take it."""
+
+
+class RecordingError(FixTheInput):
+    """Recorded minutes cannot be used; one line for each fault, as ``file:line: column: …``."""
 
 
 class SettingsError(FixTheInput):

@@ -10,6 +10,7 @@ from phasegate.domain.checklist import Result
 from phasegate.domain.decision import Decision
 from phasegate.domain.drift import Drifted, DriftSettled, Settling
 from phasegate.domain.happening import Happening
+from phasegate.domain.outage import Stalled
 from phasegate.domain.outbox import Delivered, Notice
 from phasegate.domain.plan import Environment
 from phasegate.domain.questions import Answered, AnswerRefused, Asked, Choice, Expired, Withdrawn
@@ -263,6 +264,7 @@ Event = Annotated[
     | Recovered
     | Notice
     | Delivered
+    | Stalled
     | Noted
     | Ended,
     Field(discriminator="kind"),

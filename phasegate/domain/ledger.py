@@ -88,6 +88,8 @@ class ReleaseState(BaseModel):
     accepted: dict[str, bool] = {}
     notices: dict[str, e.Notice] = {}
     undelivered: tuple[tuple[str, str], ...] = ()
+    reached: tuple[str, ...] = ()
+    stalled_since: datetime | None = None
     ended: e.Ended | None = None
 
     @property
@@ -170,7 +172,7 @@ def _first(row: e.Recorded) -> ReleaseState:
 def _next(state: ReleaseState, row: e.Recorded) -> ReleaseState:
     changes = _FOLD[row.event.kind](state, row) if row.event.kind in _FOLD else {}
     if row.event.kind in _PROGRESS:
-        changes = {**changes, "drivers": 0}
+        changes = {**changes, "drivers": 0, "stalled_since": None}
     return state.model_copy(update={**changes, "seq": row.seq, "at": row.at})
 
 
@@ -245,7 +247,11 @@ def _delivered(state: ReleaseState, row: Any) -> dict[str, Any]:
     if not row.event.ok and not row.event.given_up:
         return {}
     done = (row.event.notice, row.event.channel)
-    return {"undelivered": tuple(item for item in state.undelivered if item != done)}
+    left = tuple(item for item in state.undelivered if item != done)
+    return {
+        "undelivered": left,
+        "reached": (*state.reached, row.event.notice) if row.event.ok else state.reached,
+    }
 
 
 # After one of these a run got further than the one before it; ``drivers`` counts runs since the last.
@@ -289,5 +295,6 @@ _FOLD: dict[str, Any] = {
     "recovered": lambda s, r: {"recovered": r.event},
     "notice": _notice,
     "delivered": _delivered,
+    "stalled": lambda s, r: {"stalled_since": s.stalled_since or r.at},
     "ended": lambda s, r: {"ended": r.event, "question": None, "answers": ()},
 }

@@ -7,7 +7,8 @@ It is a function of its arguments alone, so its digest says what an approval ans
 from datetime import timedelta
 
 from phasegate.domain.approval import evidence_digest
-from phasegate.domain.criteria import Attested, ErrorRateAbove
+from phasegate.domain.criteria import Attested, ErrorRateAbove, Unreported
+from phasegate.domain.judge.seen import seen
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute
 from phasegate.domain.phase import Environment, Phase
@@ -38,12 +39,14 @@ def verdict_markdown(state: ReleaseState, verdict: Verdict | None, minutes: tupl
     return sections(
         headline(state, verdict),
         _criteria(verdict),
-        _picture(state, phase, minutes),
+        _picture(state, phase, minutes, verdict),
         _reasons(verdict),
+        _power(state, phase, minutes),
         _alerts(verdict),
         sources_markdown(state, _since_soak(state, phase, minutes) if phase else minutes),
         _load(state),
         _checks(state, phase),
+        _unreported(phase),
         watch_markdown(phase.watch if phase else ()),
         _facts(state, verdict),
     )
@@ -80,7 +83,9 @@ def _sorted(verdict: Verdict) -> list[Reason]:
     return sorted(verdict.reasons, key=lambda reason: _ORDER.index(reason.finding))
 
 
-def _picture(state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ...]) -> str:
+def _picture(
+    state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ...], verdict: Verdict | None
+) -> str:
     if phase is None or state.canary is None or not phase.takes_traffic:
         return ""
     title = f"{phase.name} at {phase.weight:g} %: {state.service}"
@@ -91,6 +96,8 @@ def _picture(state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ..
         limit=_limit(phase),
         title=title,
         labels=(state.opened.known_good.label, state.canary.label),
+        path=verdict.evidence if verdict else (),
+        decided=1 / state.plan.alpha,
     )
     return f"![Failed requests and requests: {plain(title)}]({data_uri(svg)})"
 
@@ -99,6 +106,21 @@ def _since_soak(state: ReleaseState, phase: Phase, minutes: tuple[Minute, ...]) 
     soak = state.soaks.get(phase.name)
     shown = tuple(minute for minute in minutes if soak is None or minute.start >= soak.since)
     return shown or minutes
+
+
+def _power(state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ...]) -> str:
+    """What the traffic so far would have shown; "healthy" is worth no more than that."""
+    if phase is None or state.canary is None or not phase.takes_traffic:
+        return ""
+    shown = seen(
+        state.plan,
+        phase,
+        minutes,
+        soaks={name: soak.since for name, soak in state.soaks.items()},
+        canary=state.canary.id,
+        control=state.opened.known_good.id,
+    )
+    return f"**What could be seen**\n\n{bullets(plain(one.text) for one in shown)}" if shown else ""
 
 
 def _limit(phase: Phase) -> float | None:
@@ -140,6 +162,12 @@ def _checks(state: ReleaseState, phase: Phase | None) -> str:
     items = (*phase.checklist, *(state.plan.preflight if staging else ()))
     attested = tuple(rule.text for rule in phase.success if isinstance(rule, Attested))
     return checklist_markdown(items, state.checks.get(phase.name, ()), attested=attested)
+
+
+def _unreported(phase: Phase | None) -> str:
+    rules = [rule for rule in phase.success if isinstance(rule, Unreported)] if phase else []
+    lines = [f"{plain(rule.text)} ({plain(', '.join(rule.asked))})" for rule in rules]
+    return f"**Asked of people; silence means that nothing was seen**\n\n{bullets(lines)}" if rules else ""
 
 
 def _facts(state: ReleaseState, verdict: Verdict | None) -> str:
