@@ -1,7 +1,6 @@
 """What is shown to the person who answers a gate."""
 
 from datetime import timedelta
-from functools import reduce
 from typing import Any
 
 from ledger_cases import CANARY, MINUTE, STABLE, T0, asked, chained, opened, shifted
@@ -12,7 +11,7 @@ from phasegate.domain.decision import Action, Decision
 from phasegate.domain.ledger import ReleaseState, replay
 from phasegate.domain.observation import Counts, Minute
 from phasegate.domain.plan import Environment
-from phasegate.domain.verdict import Alert, Finding, Reason, Verdict
+from phasegate.domain.verdict import Alert, Finding, Reason, Verdict, worst
 from phasegate.report.evidence import evidence_digest, progress_markdown, verdict_markdown
 
 UNTIL = T0 + timedelta(hours=2)
@@ -54,9 +53,8 @@ def a_reason(finding: Finding = Finding.HEALTHY, **changes: Any) -> Reason:
 
 def a_verdict(*reasons: Reason, at: Any = UNTIL, **changes: Any) -> Verdict:
     found = reasons or (a_reason(),)
-    order = (Finding.HEALTHY, Finding.INCONCLUSIVE, Finding.HARMFUL)
-    worst = reduce(lambda a, b: max(a, b, key=order.index), (reason.finding for reason in found))
-    fields = {"phase": "canary", "at": at, "finding": worst, "reasons": found, "judged_until": at}
+    finding = worst(tuple(reason.finding for reason in found))
+    fields = {"phase": "canary", "at": at, "finding": finding, "reasons": found, "judged_until": at}
     return Verdict(**{**fields, **changes})
 
 
@@ -279,9 +277,7 @@ def test_progress_shows_each_phase_and_what_is_waited_for():
     """
     The run's page answers "where is it?" without a click.
     """
-    state = in_canary(asked(phase="canary", hold=True))
-
-    markdown = progress_markdown(state, T0 + timedelta(minutes=30))
+    markdown = progress_markdown(in_canary(asked(phase="canary", hold=True)), T0 + timedelta(minutes=30))
 
     assert "| Phase 0: Staging deployment | 0 % | ✅ passed |" in markdown
     assert "| 10 % | ▶ now | until 2026-02-17 05:00:00 UTC, 1h30m left |" in markdown
