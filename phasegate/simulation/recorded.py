@@ -74,4 +74,5 @@ def _history(seen: Watched, control: Arm) -> History:
     errors = sum(minute.errors(seen.control) for minute in seen.history)
     if not total:
         total, errors = int(control.total.sum()), int(control.errors.sum())
-    return History(np.array([total]), np.array([errors]), (control.errors, control.total))
+    nothing = np.zeros((1, 1), dtype=np.int64)
+    return History((np.array([[errors]]), np.array([[total]])), (nothing, nothing))
