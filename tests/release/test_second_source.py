@@ -57,7 +57,7 @@ async def watched(world: Stage, *, seconds: int, compared: bool = False) -> None
             await watch.look_at(RELEASE)
             await watch.finish()
             state = await world.state(RELEASE)
-            if state.aborting or (compared and state.cross_checked is not None):
+            if state.restored_at is not None or (compared and state.cross_checked is not None):
                 return
             await asyncio.sleep(0.5)
 
