@@ -58,19 +58,14 @@ def _next(state: ReleaseState, row: e.Recorded) -> ReleaseState:
 def _acted(state: ReleaseState, row: Any) -> dict[str, Any]:
     if row.event.worker != state.service:
         return {"staged": row.event.live, "pending": None}
-    restored = state.aborting and row.event.live.split.weight(state.known_good.id) == 100
+    live = row.event.live
+    restored = state.aborting and live.split.weight(state.known_good.id) == 100
     done = {"restored_at": row.at} if restored and state.restored_at is None else {}
     since = state.watching_since or (row.at if row.event.intent else None)
-    known = state.known if row.event.live.id in state.known else (*state.known, row.event.live.id)
-    settled = {"pending": None, "drift": None, "settled": None, "refusal": None}
-    return {
-        **settled,
-        **done,
-        "live": row.event.live,
-        "known": known,
-        "acted_at": row.at,
-        "watching_since": since,
-    }
+    known = state.known if live.id in state.known else (*state.known, live.id)
+    cleared = {"pending": None, "drift": None, "settled": None, "refusal": None}
+    seen = {"live": live, "known": known, "acted_at": row.at, "watching_since": since}
+    return {**cleared, **done, **seen}
 
 
 def _database(state: ReleaseState, row: Any) -> dict[str, Any]:
@@ -139,6 +134,11 @@ def _delivered(state: ReleaseState, row: Any) -> dict[str, Any]:
     }
 
 
+def _ended(state: ReleaseState, row: Any) -> dict[str, Any]:
+    left = state.settled if row.event.outcome is e.Outcome.ABANDONED else None
+    return {"ended": row.event, "question": None, "answers": (), **({"live": left.found} if left else {})}
+
+
 # After one of these a run got further than the one before it; ``drivers`` counts runs since the last.
 _PROGRESS = frozenset(
     {
@@ -182,5 +182,5 @@ _FOLD: dict[str, Any] = {
     "notice": _notice,
     "delivered": _delivered,
     "stalled": lambda s, r: {"stalled_since": s.stalled_since or r.at},
-    "ended": lambda s, r: {"ended": r.event, "question": None, "answers": ()},
+    "ended": _ended,
 }

@@ -105,7 +105,7 @@ def _drifted(e: Any, tags: Tags) -> str:
 
 
 def _settled(e: Any, tags: Tags) -> str:
-    what = "leaves" if e.choice is Settling.ACCEPT else "has replaced"
+    what = "leaves" if e.choice is Settling.ACCEPT else "decides to replace"
     return f"{e.by} {what} the foreign split {split_text(e.found.split, tags=tags)}: {e.reason}"
 
 

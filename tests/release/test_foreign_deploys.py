@@ -12,7 +12,7 @@ from phasegate.actions.drift import accept, bring_back
 from phasegate.actions.rollback import restore
 from phasegate.adapters.cloudflare import CloudflareClient, CloudflareTarget
 from phasegate.domain.errors import Drift, FixTheInput, Refused
-from phasegate.domain.events import Outcome
+from phasegate.domain.events import DriftSettled, Outcome, Settling
 from phasegate.domain.plan import OnForeign
 from phasegate.domain.versions import Split
 from tests.release.hands import behind, deploy, foreign_version, kinds, looked, pages, planned
@@ -62,9 +62,29 @@ async def test_accepting_a_foreign_deployment_ends_the_release_and_leaves_it(tmp
         assert state.ended is not None
         assert state.ended.outcome is Outcome.ABANDONED
         assert "ada" in state.ended.summary
+        assert state.live == foreign
         assert await world.hands.target.live(SERVICE) == foreign
         with pytest.raises(Refused, match="has ended"):
             await bring_back(world.hands, RELEASE, by="ada", reason="changed my mind")
+
+
+@pytest.mark.parametrize("choice", list(Settling))
+async def test_a_decision_whose_maker_died_is_carried_out_by_the_keeper(tmp_path: Path, choice: Settling):
+    """
+    What was decided is in the ledger before it is done, so anybody can do it.
+    """
+    async with stage(tmp_path, "0.1.12", "0.1.13-errors") as world:
+        await opened(world, "0.1.12", planned(world, OnForeign.HOLD))
+        foreign = await deploy(world, Split.whole(await foreign_version(world)))
+        await looked(world)
+        decided = DriftSettled(choice=choice, found=foreign, by="ada", reason="agreed")
+        await world.hands.journal.record(RELEASE, lambda s: decided)
+
+        await looked(world)
+        state = await world.state(RELEASE)
+
+        assert (state.ended is not None) is (choice is Settling.ACCEPT)
+        assert (await world.weights() == {"0.1.11": 90, "0.1.12": 10}) is (choice is Settling.RESTORE)
 
 
 async def test_a_plan_that_restores_puts_it_back_at_once_but_does_not_fight(tmp_path: Path):
