@@ -6,6 +6,7 @@ COMMANDS = {
     "abort": ("phasegate.cli_release:abort", "Take a release back, from any state."),
     "answer": ("phasegate.cli_release:answer", "Answer the question a release waits for."),
     "backtest": ("phasegate.cli_backtest:backtest", "Try a plan on many releases, beside other judges."),
+    "d1": ("phasegate.cli_d1:d1", "Migrate a release's database back; plan, status, schema."),
     "drift": ("phasegate.cli_production:drift", "Decide about a foreign deployment."),
     "edge": ("phasegate.cli_serve:edge", "Run a local Cloudflare."),
     "judge": ("phasegate.cli_judge:judge", "Judge recorded minutes: would this plan have taken it back?"),

@@ -98,6 +98,7 @@ async def _tell_restored(outside: Outside, state: ReleaseState) -> None:
         f"{label} was taken back: {state.why_abort}. "
         f"{state.known_good.label} serves 100 % of {state.service} again. "
         "Next: recovery is watched; look at the report, fix, and start a new release."
+        + _database_words(state)
     )
     await tell(
         outside,
@@ -106,6 +107,18 @@ async def _tell_restored(outside: Outside, state: ReleaseState) -> None:
         subject=f"{state.release} rolled back",
         text=text,
         once="restored",
+    )
+
+
+def _database_words(state: ReleaseState) -> str:
+    """A rollback of traffic leaves the data: whether the old version still fits it, a person decides."""
+    known = state.databases.get(Environment.PRODUCTION)
+    if known is None or not known.changed:
+        return ""
+    return (
+        f" The release migrated the database ({', '.join(known.names)}); that was left as it is, because "
+        f"only a person may take data back: phasegate d1 status {state.release}, then d1 rollback or "
+        "d1 restore."
     )
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from phasegate.actions.outside import Outside
+from phasegate.actions.telling import tell
+from phasegate.domain.criteria import Level
 from phasegate.domain.errors import Away, CallAPerson, Drift, Refused, Superseded, TargetAway
 from phasegate.domain.events import Acted, Drifted, Dropped, Intended
 from phasegate.domain.ledger import ReleaseState
@@ -185,7 +187,21 @@ async def _write(outside: Outside, state: ReleaseState, intent: Intended, *, for
     except (Away, CallAPerson) as failure:
         return await _after_failure(outside, state, intent, failure)
     acted = Acted(intent=intent.id, worker=intent.worker, live=live)
-    return await outside.journal.record(state.release, lambda s: _once(s, acted))
+    state = await outside.journal.record(state.release, lambda s: _once(s, acted))
+    if live.before not in ("", intent.was, *state.known):
+        await _tell_overwritten(outside, state, live)
+    return state
+
+
+async def _tell_overwritten(outside: Outside, state: ReleaseState, live: LiveSplit) -> None:
+    """The platform has no conditional write: whoever deployed between reading and writing hears of it."""
+    text = (
+        f"Somebody deployed {live.before} to {state.service} in the moment before {words(live.split)} was "
+        f"written ({live.message}), and that replaced it. Next: ask who it was; look whether it is needed."
+    )
+    subject = f"{state.release}: a foreign deployment was overwritten"
+    once = f"overwritten/{live.before}"
+    await tell(outside, state.release, level=Level.CRITICAL, subject=subject, text=text, once=once)
 
 
 async def _after_failure(

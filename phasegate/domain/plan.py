@@ -39,6 +39,7 @@ __all__ = [
     "Communication",
     "Comparison",
     "CrossCheck",
+    "Database",
     "DriftPolicy",
     "Environment",
     "Gate",
@@ -144,6 +145,27 @@ class Communication(Rule):
     external: str = Field(default="", description="Template of the message on the status page.")
 
 
+class Database(Rule):
+    """The D1 database that a release migrates, and who may take the database itself back."""
+
+    binding: str = Field(
+        default="DB",
+        min_length=1,
+        description="The bundle's D1 binding that leads to it in each environment.",
+    )
+    migrations: str = Field(
+        min_length=1, description="Folder with one file of SQL per migration, relative to the project."
+    )
+    down: str = Field(
+        default="down",
+        min_length=1,
+        description="Folder, relative to the migrations, with the SQL that takes each back, under its name.",
+    )
+    roles: tuple[str, ...] = Field(
+        min_length=1, description="Who may put the database back to an earlier time; one person of them."
+    )
+
+
 class Upkeep(Rule):
     """When the plan itself is looked at again."""
 
@@ -185,6 +207,9 @@ class RolloutPlan(Rule):
     phases: tuple[Phase, ...] = Field(min_length=2, description="In order; merged by name under `extends`.")
     verification: dict[str, tuple[Item, ...]] = Field(
         default_factory=dict, description="Checks after the release, by period."
+    )
+    database: Database | None = Field(
+        default=None, description="The database that releases migrate; without it none is touched."
     )
     upkeep: Upkeep | None = None
 
