@@ -51,7 +51,7 @@ def main(figures: Path, folder: Path) -> None:
         ("judge-false-rollbacks", false_rollbacks(rows)),
         ("judge-evidence", evidence()),
     ):
-        picture.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
+        picture.savefig(folder / f"{name}.png", dpi=90, metadata={"Software": None})
 
 
 def delays(rows: Rows) -> Figure:

@@ -4,8 +4,8 @@ import sys
 
 COMMANDS = {
     "abort": ("phasegate.cli_release:abort", "Take a release back, from any state."),
-    "backtest": ("phasegate.cli_backtest:backtest", "Try a plan on many releases, beside other judges."),
     "answer": ("phasegate.cli_release:answer", "Answer the question a release waits for."),
+    "backtest": ("phasegate.cli_backtest:backtest", "Try a plan on many releases, beside other judges."),
     "d1": ("phasegate.cli_d1:d1", "Migrate a release's database back; plan, status, schema."),
     "drift": ("phasegate.cli_production:drift", "Decide about a foreign deployment."),
     "edge": ("phasegate.cli_serve:edge", "Run a local Cloudflare."),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from phasegate.cli import main
+from phasegate.cli_backtest import backtest
 
 FAST = ("--rollouts", "5", "--traffic", "5rps", "--regression", "50%")
 
@@ -15,7 +15,7 @@ def test_every_judge_is_told_for_good_and_bad_versions():
     """
     A table of one judge says nothing about whether another would do better.
     """
-    result = CliRunner().invoke(main, ["backtest", "production", *FAST])
+    result = CliRunner().invoke(backtest, ["production", *FAST])
 
     assert result.exit_code == 0, result.output
     for name in ("phasegate", "Argo-like", "Flagger-like", "Kayenta-like", "z-test", "mSPRT"):
@@ -27,7 +27,7 @@ def test_machines_get_figures():
     """
     JSON alone on standard output, with what most rollouts did not live to see as null.
     """
-    result = CliRunner().invoke(main, ["backtest", "production", *FAST, "--json"])
+    result = CliRunner().invoke(backtest, ["production", *FAST, "--json"])
 
     rows = json.loads(result.stdout)["simulated"]
     ours = [row for row in rows if row["judge"] == "phasegate"]
@@ -41,8 +41,8 @@ def test_a_table_of_minutes_is_judged_by_all(tmp_path: Path):
     "Would this plan have caught last month's incident?" is one command and a file.
     """
     result = CliRunner().invoke(
-        main,
-        ["backtest", "production", str(_incident(tmp_path)), "--harmful-from", "10m", "--json"],
+        backtest,
+        ["production", str(_incident(tmp_path)), "--harmful-from", "10m", "--json"],
     )
 
     assert result.exit_code == 0, result.output
@@ -65,7 +65,7 @@ def test_what_is_wrong_is_named(option: str, value: str, said: str):
     """
     One line with the place and what is allowed, and exit code 2.
     """
-    result = CliRunner().invoke(main, ["backtest", "production", option, value])
+    result = CliRunner().invoke(backtest, ["production", option, value])
 
     assert result.exit_code == 2
     assert said in result.output
@@ -75,7 +75,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     """
     No traceback for a typing error.
     """
-    result = CliRunner().invoke(main, ["backtest", "production", str(tmp_path / "none.csv")])
+    result = CliRunner().invoke(backtest, ["production", str(tmp_path / "none.csv")])
 
     assert result.exit_code == 2
     assert "none.csv" in result.output
