@@ -25,7 +25,7 @@ async def restore(outside: Outside, release: str, *, again: bool = False) -> Rel
     if state.restored_at is not None and not state.exposed and not again:
         return state
     split = Split.whole(state.known_good.id)
-    state = await shift(outside, release, split, because=f"take back: {state.why_abort}"[:900], raising=False)
+    state = await shift(outside, release, split, because=f"take back: {state.why_abort}"[:900])
     if state.canary is not None and state.breached_at is not None:
         await _tell_restored(outside, state)
     return state

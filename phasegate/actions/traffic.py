@@ -18,16 +18,20 @@ from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.versions import LiveSplit, Split
 from phasegate.ports import Lease
 
-LEASE = timedelta(seconds=30)
+# A killed driver is waited for this long before another may act: it bounds how long a breach lasts
+# when the keeper that saw it dies. A living driver prolongs it every third of it, however slow the platform.
+LEASE = timedelta(seconds=6)
 PATIENCE = timedelta(seconds=60)
 
 
-async def shift(outside: Outside, release: str, split: Split, *, because: str, raising: bool) -> ReleaseState:
+async def shift(
+    outside: Outside, release: str, split: Split, *, because: str, raising: str = ""
+) -> ReleaseState:
     """
     Bring the production split to *split* and note it.
 
-    *raising* says that the candidate gains traffic: then a release that is being
-    taken back is Refused. Raises Drift when somebody else deployed, and what the
+    *raising* names the phase for which the candidate gains traffic, if it does: then a
+    release that is being taken back is Refused, and one in another phase Superseded. Raises Drift when somebody else deployed, and what the
     target raises; an intent never stays open without being resolved by reading.
     """
     state = await outside.journal.state(release)
@@ -104,7 +108,7 @@ async def _lease(outside: Outside, release: str) -> Lease:
 
 
 async def _shift(
-    outside: Outside, state: ReleaseState, split: Split, *, because: str, raising: bool, lease: Lease
+    outside: Outside, state: ReleaseState, split: Split, *, because: str, raising: str, lease: Lease
 ) -> ReleaseState:
     live = await _read(outside, state)
     state = await _resolve(outside, state.release, live, fence=lease.fence)
@@ -156,12 +160,26 @@ async def _note_equal(outside: Outside, state: ReleaseState, live: LiveSplit, *,
     return await outside.journal.record(state.release, decide, fence=fence)
 
 
-def _intend(state: ReleaseState, intent: Intended, *, raising: bool) -> Intended:
-    if raising and state.aborting:
-        raise Refused(f"{state.release} is being taken back ({state.why_abort}); its traffic is not raised")
+def _intend(state: ReleaseState, intent: Intended, *, raising: str) -> Intended:
+    if raising:
+        raisable(state, raising)
     if state.ended is not None:
         raise Refused(f"{state.release} has ended ({state.ended.outcome})")
     return intent
+
+
+def raisable(state: ReleaseState, phase: str) -> None:
+    """
+    Refuse to give the candidate the traffic of *phase* unless the release is in it.
+
+    Raises Refused for one that is taken back or over, Superseded for one that another driver brought further.
+    """
+    if state.aborting:
+        raise Refused(f"{state.release} is being taken back ({state.why_abort}); its traffic is not raised")
+    if state.ended is not None:
+        raise Refused(f"{state.release} has ended ({state.ended.outcome})")
+    if state.current is None or state.current.name != phase:
+        raise Superseded(f"{state.release} is not in phase {phase!r} any more: another driver went on")
 
 
 async def _write(outside: Outside, state: ReleaseState, intent: Intended) -> ReleaseState:

@@ -89,9 +89,7 @@ def _outcome(cell: Cell, file: Path) -> Outcomes:
     return Outcomes(cell, told["killed"], told["outcome"], tuple(told["faults"]), told["seconds"])
 
 
-def _place(
-    cell: Cell, edge: EdgeProcess, home: Path, service: str, *, record: Path | None = None
-) -> Place:
+def _place(cell: Cell, edge: EdgeProcess, home: Path, service: str, *, record: Path | None = None) -> Place:
     own = home / service
     own.mkdir()
     return Place(cell, edge, service, own, FastClock.begin(FACTOR), record)

@@ -14,6 +14,7 @@ from phasegate.domain.approval import Answer
 from phasegate.domain.events import Choice
 from phasegate.domain.versions import Split
 from phasegate.ports import RunStatus
+from tests.release.driver import approval
 from tests.release.kill_cell import plan
 from tests.release.model_platform import Process
 from tests.release.model_world import ERRORS, RELEASE, SERVICE, World
@@ -21,7 +22,11 @@ from tests.release.model_world import ERRORS, RELEASE, SERVICE, World
 SECOND = timedelta(seconds=1)
 KEEPERS = ("keeper-a", "keeper-b")
 TICKS_TO_RESTORE = 12
+# A write that is under way when the platform becomes fast again.
+SLOWEST = timedelta(seconds=20)
 END = timedelta(minutes=45)
+ENOUGH = 120
+PHASES = ("", "staging", "canary", "canary", "partial", "full")
 freezing = st.none() | st.integers(1, 30)
 
 
@@ -33,13 +38,17 @@ class ReleaseMachine(RuleBasedStateMachine):
         self.world = World(plan())
         self.foreign = False
 
-    @initialize(bad=st.booleans(), freeze=freezing)
-    def opens(self, bad: bool, freeze: int | None) -> None:
-        """The first run begins, with a candidate that is good or fails 8 % of its requests."""
-        self.world.rates.update({"candidate": 0.08} if bad else {})
+    @initialize(bad=st.booleans(), freeze=freezing, until=st.sampled_from(PHASES))
+    def opens(self, bad: bool, freeze: int | None, until: str) -> None:
+        """The first run begins, with a candidate that is good or fails 8 % of its requests, and gets so far."""
         self.world.runs.start()
-        self.world.acting[self._run].process.left = freeze
         self.world.settle()
+        for _ in range(ENOUGH if until else 0):
+            if self.world.check() or (self.world.state and self.world.state.phase == until):
+                break
+            self.life_goes_on(1, approve=True)
+        self.world.rates.update({"candidate": 0.08} if bad else {})
+        self.world.acting[self._run].process.left = freeze
 
     @property
     def _run(self) -> str:
@@ -55,13 +64,17 @@ class ReleaseMachine(RuleBasedStateMachine):
         """One tick, in which the keeper may freeze."""
         self.world.tick(keeper, freeze)
 
-    @rule(seconds=st.integers(1, 8))
-    def life_goes_on(self, seconds: int) -> None:
-        """Seconds pass in which both keepers look."""
+    @rule(seconds=st.integers(1, 12), approve=st.booleans())
+    def life_goes_on(self, seconds: int, approve: bool) -> None:
+        """Seconds pass in which both keepers look, and the right people say yes."""
         for _ in range(seconds):
             self.world.advance(SECOND)
             for keeper in KEEPERS:
                 self.world.tick(keeper)
+            state = self.world.check() or self.world.state
+            if approve and state and state.question and not state.answers:
+                for role in state.question.roles:
+                    self._says(approval(state.question, role=role, approver=f"the {role}"))
 
     @rule(freeze=st.integers(1, 40))
     def the_run_freezes(self, freeze: int) -> None:
@@ -90,12 +103,6 @@ class ReleaseMachine(RuleBasedStateMachine):
         if name in self.world.runs.status_of and seen:
             self.world.runs.status_of[name] = RunStatus.LOST
 
-    @rule()
-    def the_run_is_cancelled(self) -> None:
-        """Somebody presses Cancel."""
-        self.world.kill(self._run)
-        self.world.runs.status_of[self._run] = RunStatus.CANCELLED
-
     @rule(
         role=st.sampled_from(["engineering-lead", "product-owner"]),
         who=st.sampled_from(["ada", "grace", "linus"]),
@@ -112,14 +119,23 @@ class ReleaseMachine(RuleBasedStateMachine):
         key = question.key if question and not late else f"go-{state.asked}"
         digest = question.digest if question and not stale else "of something else"
         given = Answer(key=key, choice=choice, approver=who, role=role, reason="because", digest=digest)
-        process = Process(f"person {who}")
-        self.world.begin(f"answer of {who}", process, answer(self.world.hands(process), RELEASE, given))
+        self._says(given)
+
+    def _says(self, given: Answer) -> None:
+        process = Process(f"person {given.approver}")
+        name = self.world.name("answer")
+        self.world.begin(name, process, answer(self.world.hands(process), RELEASE, given))
         self.world.settle()
 
-    @rule(freeze=freezing)
+    @rule(what=st.sampled_from(["abort", "cancel", "nothing", "nothing"]), freeze=freezing)
     @precondition(lambda self: self.world.state and not self.world.state.ended)
-    def somebody_aborts(self, freeze: int | None) -> None:
-        """``phasegate abort``, which may freeze half way."""
+    def somebody_calls_it_off(self, what: str, freeze: int | None) -> None:
+        """``phasegate abort``, which may freeze half way, or Cancel in the orchestrator."""
+        if what == "cancel":
+            self.world.kill(self._run)
+            self.world.runs.status_of[self._run] = RunStatus.CANCELLED
+        if what != "abort":
+            return
         process = Process("abort", left=freeze)
         hands = self.world.hands(process)
 
@@ -127,7 +143,7 @@ class ReleaseMachine(RuleBasedStateMachine):
             await call_off(hands, RELEASE, by="ada", reason="users complain")
             await restore(hands, RELEASE)
 
-        self.world.begin("abort", process, abort())
+        self.world.begin(self.world.name("abort"), process, abort())
         self.world.settle()
 
     @rule(what=st.sampled_from(sorted(ERRORS)), goes=st.booleans())
@@ -145,7 +161,7 @@ class ReleaseMachine(RuleBasedStateMachine):
         """Writes take longer than a lease lasts, or not."""
         self.world.platform.slow = slow
 
-    @rule(kind=st.sampled_from(["hotfix", "candidate", "back"]))
+    @rule(kind=st.sampled_from(["hotfix", "candidate", "back", "back"]))
     @precondition(lambda self: self.world.state is not None)
     def somebody_else_deploys(self, kind: str) -> None:
         """A foreign version, the candidate at a weight of its own, or what the ledger expects."""
@@ -164,7 +180,7 @@ class ReleaseMachine(RuleBasedStateMachine):
     def the_candidate_changes(self, bad: bool, requests: int) -> None:
         """It begins to fail, or is well again; or nobody asks for it."""
         self.world.rates.update({"candidate": 0.08 if bad else 0.0})
-        self.world.requests = requests
+        self.world.served(requests)
 
     @invariant()
     def the_laws_hold(self) -> None:
@@ -188,6 +204,7 @@ class ReleaseMachine(RuleBasedStateMachine):
         world.platform.slow = False
         for keeper in KEEPERS:
             world.kill(keeper)
+        world.advance(SLOWEST)
 
     def _is_safe_soon(self) -> None:
         for _ in range(TICKS_TO_RESTORE):
@@ -233,4 +250,6 @@ class ReleaseMachine(RuleBasedStateMachine):
         rows = self.world.ledger.rows[RELEASE]
         troubles = {name: watch.troubles for name, (_, watch) in self.world.watches.items()}
         runs = {run[-2:]: str(status) for run, status in self.world.runs.status_of.items()}
-        return f"{[row.event.kind for row in rows][-8:]} {troubles} {runs} {asyncio.all_tasks(self.world.loop)}"
+        return (
+            f"{[row.event.kind for row in rows][-8:]} {troubles} {runs} {asyncio.all_tasks(self.world.loop)}"
+        )

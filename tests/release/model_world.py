@@ -12,7 +12,7 @@ from phasegate.actions.journal import Journal
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import LedgerBusy, MetricsAway, PhasegateError, RunsAway, TargetAway
 from phasegate.domain.ledger import ReleaseState, replay
-from phasegate.domain.plan import Environment, RolloutPlan
+from phasegate.domain.plan import RolloutPlan
 from phasegate.domain.steps import Step
 from phasegate.domain.versions import Split
 from phasegate.keeper.watch import Watch
@@ -109,6 +109,7 @@ class World:
         self.outages = Outages(ERRORS)
         self.rates: dict[str, float] = {}
         self.requests = 6000
+        self.steady: list[SteadyMetrics] = []
         self.runs = Orchestrator(self)
         self.heard = Heard()
         self.acting: dict[str, Acting] = {}
@@ -124,9 +125,8 @@ class World:
         """The ports of one process."""
         ledger: Any = Through(self.ledger, process, self.outages, "ledger")
         counting = ModelTarget(self.platform, Process("metrics"), Outages({}))
-        metrics: Any = Through(
-            SteadyMetrics(counting, self.rates, self.requests), process, self.outages, "metrics"
-        )
+        self.steady.append(SteadyMetrics(counting, self.rates, self.requests))
+        metrics: Any = Through(self.steady[-1], process, self.outages, "metrics")
         runs: Any = Through(self.runs, process, self.outages, "runs")
         return Outside(
             journal=Journal(ledger, self.clock, driver=process.name),
@@ -138,6 +138,17 @@ class World:
             clock=self.clock,
             pictures=Plain(),
         )
+
+    def served(self, requests: int) -> None:
+        """So many requests come in each interval from now on."""
+        self.requests = requests
+        for steady in self.steady:
+            steady.requests = requests
+
+    def name(self, what: str) -> str:
+        """A name that no process has had."""
+        self.number += 1
+        return f"{what}-{self.number}"
 
     def begin(self, name: str, process: Process, what: Coroutine[Any, Any, Any]) -> None:
         """Let *process* do something as *name*, until it is done, frozen or asleep."""
@@ -153,8 +164,7 @@ class World:
 
     def begin_run(self, run: str) -> None:
         """A run of the orchestrator, driving the release to its end."""
-        self.number += 1
-        process = Process(f"run-{self.number}")
+        process = Process(self.name("run"))
         hands = self.hands(process)
 
         async def wait(state: ReleaseState, step: Step) -> None:
@@ -247,13 +257,9 @@ class World:
         """End everything."""
         for name in tuple(self.acting):
             self.kill(name)
-        self.loop.run_until_complete(asyncio.sleep(0))
-        for task in asyncio.all_tasks(self.loop):
-            task.cancel()
-        self.loop.run_until_complete(asyncio.sleep(0))
+        for _ in range(SPINS):
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
-
-
-def staging_uploads(world: World) -> int:
-    """How many versions the staging Worker has."""
-    return len(world.platform.uploaded.get(f"{SERVICE}-{Environment.STAGING}", {}))
