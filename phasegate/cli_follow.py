@@ -131,7 +131,9 @@ async def abort_release(release: str, *, reason: str, by: str) -> None:
         state = await hands.journal.state(release)
         if state.ended is not None:
             raise Refused(f"{release} has ended already: {state.ended.summary}")
-        await call_off(hands, release, by=by, reason=reason)
+        state = await call_off(hands, release, by=by, reason=reason)
+        if not state.aborting:
+            raise Refused(f"{release} was promoted: {state.known_good.label} is known good; release another")
         state = await restore(hands, release)
         click.echo(f"{state.known_good.label} serves 100 % of {state.service}; recovery is watched next")
         await _finish(hands.runs, state)

@@ -208,7 +208,9 @@ async def end_phase(outside: Outside, release: str, phase: Phase) -> ReleaseStat
 
 
 async def call_off(outside: Outside, release: str, *, by: str, reason: str) -> ReleaseState:
-    """Ask for the release to be taken back; the first reason stands."""
-    return await outside.journal.record(
-        release, lambda s: None if s.aborting or s.ended else AbortAsked(by=by, reason=reason)
-    )
+    """Ask for the release to be taken back; the first reason stands, and a promoted one stays promoted."""
+
+    def asked(state: ReleaseState) -> Event | None:
+        return None if state.aborting or state.ended or state.promoted else AbortAsked(by=by, reason=reason)
+
+    return await outside.journal.record(release, asked)

@@ -104,6 +104,11 @@ class ReleaseState(BaseModel):
         return self.uploaded.get(Environment.PRODUCTION)
 
     @property
+    def promoted(self) -> bool:
+        """Whether the candidate has become known good: then only the end is left, and nothing to go back to."""
+        return self.canary is not None and self.known_good == self.canary
+
+    @property
     def current(self) -> Phase | None:
         """The phase that was begun and has not ended."""
         return self.plan.phase(self.phase) if self.phase and self.phase not in self.ended_phases else None

@@ -20,7 +20,7 @@ from phasegate.edge.config import EdgeConfig
 from phasegate.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-START = 20.0
+START = 40.0
 MOST_VERSIONS = 64
 
 
@@ -35,6 +35,7 @@ class EdgeProcess:
     front_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     owner: int = field(default_factory=os.getpid)
+    command: list[str] = field(default_factory=list)
 
     def __enter__(self) -> "EdgeProcess":
         self.start()
@@ -68,19 +69,24 @@ class EdgeProcess:
             "account_id": self.account_id,
             "directory": str(self.directory),
         }
-        command = [sys.executable, "-m", "tests.release.edge_process", json.dumps(described)]
-        env = {**os.environ, "PYTHONPATH": str(ROOT), TOKEN_VARIABLE: self.token}
-        self.process = subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=ROOT
-        )
+        self.command = [sys.executable, "-m", "tests.release.edge_process", json.dumps(described)]
         end = time.monotonic() + START
         while time.monotonic() < end:
+            # Its port may be taken for a moment by a connection of somebody else.
+            if self.process is None or self.process.poll() is not None:
+                self._spawn()
             try:
                 httpx.get(f"http://127.0.0.1:{self.api_port}/", timeout=1)
                 return
             except httpx.HTTPError:
                 time.sleep(0.05)
-        raise RuntimeError("the edge did not start")
+        raise RuntimeError(f"the edge did not start within {START:g} s")
+
+    def _spawn(self) -> None:
+        env = {**os.environ, "PYTHONPATH": str(ROOT), TOKEN_VARIABLE: self.token}
+        self.process = subprocess.Popen(
+            self.command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=ROOT
+        )
 
     def restart_if_dead(self) -> bool:
         """Start it again when it was killed; whether it was. Only for the process that started it."""

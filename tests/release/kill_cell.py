@@ -77,9 +77,12 @@ def bundle(tag: str) -> Bundle:
 def plan() -> RolloutPlan:
     """Short soaks, one gate with one role, no programs to run."""
     plan = read_plan(Settings(project=ROOT), str(ROOT / "tests" / "e2e" / "plans" / "quick.yaml"))
-    asked = plan.phases[0].hold.model_copy(update={"name": "go", "limit": timedelta(minutes=5)})
-    staging = plan.phases[0].model_copy(update={"gate": asked})
-    return plan.model_copy(update={"phases": (staging, *plan.phases[1:])})
+    # A machine that runs tests may be slow, and fast time makes it slower: questions wait long.
+    limit = {"limit": timedelta(minutes=5)}
+    phases = [phase.model_copy(update={"hold": phase.hold.model_copy(update=limit)}) for phase in plan.phases]
+    gate = phases[0].hold.model_copy(update={"name": "go"})
+    staging = phases[0].model_copy(update={"gate": gate})
+    return plan.model_copy(update={"phases": (staging, *phases[1:])})
 
 
 @dataclass

@@ -162,7 +162,7 @@ class ReleaseMachine(RuleBasedStateMachine):
         self.world.platform.slow = slow
 
     @rule(kind=st.sampled_from(["hotfix", "candidate", "back", "back"]))
-    @precondition(lambda self: self.world.state is not None)
+    @precondition(lambda self: self.world.state and not self.world.state.ended)
     def somebody_else_deploys(self, kind: str) -> None:
         """A foreign version, the candidate at a weight of its own, or what the ledger expects."""
         state = self.world.state
@@ -170,7 +170,7 @@ class ReleaseMachine(RuleBasedStateMachine):
         if kind == "hotfix":
             hotfix = self.world.platform.version(SERVICE, "hotfix", "hotfix")
             split = Split.whole(hotfix.id)
-        elif kind == "candidate" and state.canary:
+        elif kind == "candidate" and state.canary and not state.promoted:
             split = Split.between(state.known_good.id, state.canary.id, canary_weight=30)
         else:
             split = Split.whole(state.known_good.id) if state.aborting else state.live.split
