@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import Away, CallAPerson, Drift, Refused, Superseded
-from phasegate.domain.events import Acted, Drifted, Dropped, Intended
+from phasegate.domain.events import Acted, Drifted, Dropped, Intended, Noted
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.versions import LiveSplit, Split
 from phasegate.ports import Lease
@@ -189,7 +189,28 @@ async def _write(outside: Outside, state: ReleaseState, intent: Intended) -> Rel
     except (Away, CallAPerson) as failure:
         return await _after_failure(outside, state, intent, failure)
     acted = Acted(intent=intent.id, worker=intent.worker, live=live)
-    return await outside.journal.record(state.release, lambda s: _once(s, acted))
+    state = await outside.journal.record(state.release, lambda s: _once(s, acted))
+    return state if state.live.id == live.id else await _put_right(outside, state, live)
+
+
+async def _put_right(outside: Outside, state: ReleaseState, live: LiveSplit) -> ReleaseState:
+    """
+    This driver slept between its intent and its write, and others went on meanwhile.
+
+    While the release is active its keeper sees the late write. Nobody watches one that
+    has ended, so the driver itself brings back the version that the release ended with.
+    """
+    if state.ended is None:
+        raise Superseded(
+            f"{state.release}: another driver went on while {outside.journal.driver} was writing"
+        )
+    whole = Split.whole(state.known_good.id)
+    if not live.split.same_traffic(whole):
+        message = f"phasegate {state.release}: a late write is undone"
+        await outside.target.set_split(state.service, whole, message=message, was=live.id)
+        noted = Noted(text=f"{outside.journal.driver} woke up after the end and wrote; that was undone")
+        await outside.journal.record(state.release, lambda s: noted)
+    return state
 
 
 async def _after_failure(

@@ -102,13 +102,14 @@ async def _replace(outside: Outside, state: ReleaseState, status: RunStatus) -> 
             "with its name when it was promoted"
         )
     if state.aborting:
-        run = await outside.runs.roll_back(state.release, reason=state.why_abort)
+        run = await outside.runs.roll_back(state.release, reason=state.why_abort, lost=state.run)
     else:
         run = await outside.runs.take_up(
             state.release,
             service=state.service,
             reason=state.opened.reason,
             requested_by=state.opened.requested_by,
+            lost=state.run,
         )
 
     def driven(now: ReleaseState) -> Event | None:

@@ -74,21 +74,23 @@ class Orchestrator:
         """Runs of the model wait in place."""
         return False
 
-    async def take_up(self, release: str, *, service: str, reason: str, requested_by: str) -> str:
+    async def take_up(
+        self, release: str, *, service: str, reason: str, requested_by: str, lost: str = ""
+    ) -> str:
         """The run that lives, or a new one."""
-        return self.start()
+        return self.start(lost)
 
-    async def roll_back(self, release: str, *, reason: str) -> str:
+    async def roll_back(self, release: str, *, reason: str, lost: str = "") -> str:
         """The run that lives, or a new one; a driver of a called-off release takes it back."""
-        return self.start()
+        return self.start(lost)
 
     async def publish(self, run: str, *, key: str, markdown: str) -> None:
         """Shown to nobody."""
 
-    def start(self) -> str:
-        """A new run, unless one of those started is believed to live."""
+    def start(self, lost: str = "") -> str:
+        """A new run, unless one of those started, other than *lost*, is believed to live."""
         started = list(self.status_of.items())[1:]
-        if alive := [run for run, status in started if status is RunStatus.ACTIVE]:
+        if alive := [run for run, status in started if status is RunStatus.ACTIVE and run != lost]:
             return alive[0]
         run = str(uuid.UUID(int=len(self.status_of) + 1))
         self.status_of[run] = RunStatus.ACTIVE
@@ -235,7 +237,7 @@ class World:
         for row in rows[self.read :]:
             broken += self.laws.read(row)
         self.read = len(rows)
-        intents = sum(row.event.kind == "intended" for row in rows)
+        intents = sum(row.event.kind in ("intended", "noted") for row in rows)
         ours = [one for one in self.platform.deployments[SERVICE] if one.ours]
         if len(ours) > intents:
             broken.append(f"{len(ours)} writes of the split for {intents} intents")

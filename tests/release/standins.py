@@ -123,11 +123,13 @@ class Alive:
         """It did not wait."""
         return False
 
-    async def take_up(self, release: str, *, service: str, reason: str, requested_by: str) -> str:
+    async def take_up(
+        self, release: str, *, service: str, reason: str, requested_by: str, lost: str = ""
+    ) -> str:
         """A new id."""
         return str(uuid.uuid4())
 
-    async def roll_back(self, release: str, *, reason: str) -> str:
+    async def roll_back(self, release: str, *, reason: str, lost: str = "") -> str:
         """A new id."""
         return str(uuid.uuid4())
 
