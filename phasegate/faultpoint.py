@@ -19,7 +19,7 @@ _armed: Reached | None = None
 
 
 def reach(when: str, *what: str) -> None:
-    """Say that the process is *when* (``before`` or ``after``) *what*; costs one comparison when not armed."""
+    """Say that the process is *when* (``before``, ``after``) *what*; one comparison when not armed."""
     if _armed is not None:
         _armed(" ".join((when, *what)))
 

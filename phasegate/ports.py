@@ -134,7 +134,7 @@ class Runs(Protocol):
         """
 
     async def roll_back(self, release: str, *, reason: str, lost: str = "") -> str:
-        """Start the rollback flow for *release*; returns its id. Repeated calls start one; *lost* as above."""
+        """Start the rollback flow; returns its id. Repeated calls start one; *lost* as above."""
 
     async def publish(self, run: str, *, key: str, markdown: str) -> None:
         """Show *markdown* as an artifact of the run."""

@@ -5,13 +5,15 @@ from phasegate.actions.outside import Outside
 from phasegate.actions.telling import tell
 from phasegate.actions.traffic import shift
 from phasegate.domain.criteria import Level
-from phasegate.domain.errors import MetricsAway, Unconfirmed
+from phasegate.domain.errors import MetricsAway, TargetAway, Unconfirmed
 from phasegate.domain.events import Ended, Event, KnownGood, Outcome, Recovered, Verified
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute
 from phasegate.domain.plan import Environment
 from phasegate.domain.recovery import Recovery, recovery
 from phasegate.domain.versions import Split
+
+LOOKS = 20
 
 
 async def restore(outside: Outside, release: str, *, again: bool = False) -> ReleaseState:
@@ -100,7 +102,14 @@ async def note_recovery(outside: Outside, release: str, seen: Recovery) -> Relea
 
 
 async def close(outside: Outside, release: str, *, outcome: Outcome, summary: str) -> ReleaseState:
-    """End the release; a promoted candidate becomes known good in the event before."""
+    """
+    End the release; a promoted candidate becomes known good in the event before.
+
+    One that is taken back ends on a look at the platform: nobody watches it afterwards.
+    Raises what `restore` does.
+    """
+    if outcome is not Outcome.PROMOTED:
+        await _still_back(outside, release)
     if outcome is Outcome.PROMOTED:
         await outside.journal.record(release, _promoted)
 
@@ -110,6 +119,21 @@ async def close(outside: Outside, release: str, *, outcome: Outcome, summary: st
         return Ended(outcome=outcome, summary=summary)
 
     return await outside.journal.record(release, end)
+
+
+async def _still_back(outside: Outside, release: str) -> None:
+    """A late write, or a person, may have given the candidate traffic again while recovery was watched."""
+    state = await outside.journal.state(release)
+    for _ in range(LOOKS):
+        try:
+            live = await outside.target.live(state.service)
+            break
+        except TargetAway:
+            await outside.clock.sleep(state.plan.tick)
+    else:
+        live = await outside.target.live(state.service)
+    if state.ended is None and state.canary and live and live.split.weight(state.canary.id) > 0:
+        await restore(outside, release, again=True)
 
 
 def _promoted(state: ReleaseState) -> Event | None:

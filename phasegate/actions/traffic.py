@@ -31,7 +31,8 @@ async def shift(
     Bring the production split to *split* and note it.
 
     *raising* names the phase for which the candidate gains traffic, if it does: then a
-    release that is being taken back is Refused, and one in another phase Superseded. Raises Drift when somebody else deployed, and what the
+    release that is being taken back is Refused, and one in another phase Superseded.
+    Raises Drift when somebody else deployed, and what the
     target raises; an intent never stays open without being resolved by reading.
     """
     state = await outside.journal.state(release)

@@ -105,7 +105,7 @@ class ReleaseState(BaseModel):
 
     @property
     def promoted(self) -> bool:
-        """Whether the candidate has become known good: then only the end is left, and nothing to go back to."""
+        """Whether the candidate has become known good: only the end is left, nothing to go back to."""
         return self.canary is not None and self.known_good == self.canary
 
     @property

@@ -51,18 +51,24 @@ def _faults(state: ReleaseState, event: e.Event, fence: int) -> Iterator[str]:
                 yield "acted on an intent that does not stand"
         case e.Ended():
             yield from _ended(state, event)
-        case e.Answered(approver=approver, choice=e.Choice.APPROVE):
-            if approver.casefold() == state.opened.requested_by.casefold():
-                yield "the author approved"
-            if state.question is None or event.key != state.question.key:
-                yield "an answer to a question that does not stand"
-        case e.Breached() | e.AbortAsked() if state.aborting:
-            yield "called off twice"
-        case e.Breached(because=because):
-            if not all(reason.text for reason in because):
-                yield "a breach without a reason"
-        case e.KnownGood() if state.aborting:
-            yield "a version that is taken back became known good"
+        case e.Answered(choice=e.Choice.APPROVE):
+            yield from _approved(state, event)
+        case e.Breached() | e.AbortAsked() | e.KnownGood():
+            yield from _turned(state, event)
+
+
+def _approved(state: ReleaseState, event: e.Answered) -> Iterator[str]:
+    if event.approver.casefold() == state.opened.requested_by.casefold():
+        yield "the author approved"
+    if state.question is None or event.key != state.question.key:
+        yield "an answer to a question that does not stand"
+
+
+def _turned(state: ReleaseState, event: e.Breached | e.AbortAsked | e.KnownGood) -> Iterator[str]:
+    if state.aborting:
+        yield "called off twice" if not isinstance(event, e.KnownGood) else "became known good, taken back"
+    if isinstance(event, e.Breached) and not all(reason.text for reason in event.because):
+        yield "a breach without a reason"
 
 
 def _intended(state: ReleaseState, event: e.Intended, fence: int) -> Iterator[str]:

@@ -89,7 +89,7 @@ class Process:
 
 
 class Through:
-    """Any port, each call of it passing a process's freezing point before and after; *away* raises instead."""
+    """Any port: each call passes its process's freezing point before and after; *away* raises instead."""
 
     def __init__(self, port: object, process: Process, away: "Outages", kind: str) -> None:
         self._port, self._process, self._away, self._kind = port, process, away, kind
