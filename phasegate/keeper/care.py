@@ -98,8 +98,8 @@ async def _replace(outside: Outside, state: ReleaseState, status: RunStatus) -> 
     if state.drivers >= TRIES:
         raise CallAPerson(
             f"{state.drivers} runs in a row died before {state.release} could be ended. "
-            f"{state.known_good.label} is kept at 100 %. Next: read the worker's log; then start `rollback` for it, or `release` "
-            "with its name when it was promoted"
+            f"{state.known_good.label} is kept at 100 %. Next: read the worker's log; then start `rollback` "
+            "for it, or `release` with its name when it was promoted"
         )
     if state.aborting:
         run = await outside.runs.roll_back(state.release, reason=state.why_abort, lost=state.run)

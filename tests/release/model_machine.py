@@ -40,7 +40,7 @@ class ReleaseMachine(RuleBasedStateMachine):
 
     @initialize(bad=st.booleans(), freeze=freezing, until=st.sampled_from(PHASES))
     def opens(self, bad: bool, freeze: int | None, until: str) -> None:
-        """The first run begins and gets so far, with a candidate that is good or fails 8 % of its requests."""
+        """The first run begins and gets so far, its candidate good or failing 8 % of requests."""
         self.world.runs.start()
         self.world.settle()
         for _ in range(ENOUGH if until else 0):
