@@ -11,6 +11,7 @@ from phasegate.actions.opening import open_release
 from phasegate.actions.outside import Outside
 from phasegate.actions.rollback import close, note_recovery, restore, verify, watch_recovery
 from phasegate.actions.sharing import note_share
+from phasegate.actions.stalling import stall
 from phasegate.actions.staging import load_staging, validate_staging
 from phasegate.domain.approval import Answer
 from phasegate.domain.bundle import Bundle
@@ -72,7 +73,7 @@ class Driver:
         try:
             return await self._work(phase)
         except (Away, Superseded) as away:
-            return Step(next=Next.SOAK, because=str(away), until=self.hands.clock.now() + 5 * SECOND)
+            return await stall(self.hands, self.release, phase.name, because=str(away))
         except (FixTheInput, CallAPerson) as trouble:
             state = await call_off(self.hands, self.release, by=f"phase {phase.name}", reason=str(trouble))
             return Step(next=Next.ABORT, because=state.why_abort)
