@@ -11,8 +11,8 @@ from phasegate.actions.opening import open_release
 from phasegate.actions.outside import Outside
 from phasegate.actions.rollback import close, note_recovery, restore, verify, watch_recovery
 from phasegate.actions.sharing import note_share
-from phasegate.actions.stalling import stall
 from phasegate.actions.staging import load_staging, validate_staging
+from phasegate.actions.stalling import stall
 from phasegate.domain.approval import Answer
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.errors import Away, CallAPerson, FixTheInput, Superseded

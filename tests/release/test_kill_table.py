@@ -1,4 +1,4 @@
-"""Kill the driver, the keeper or the platform's API at any step: nothing is lost and nothing is done twice."""
+"""Kill the driver, the keeper or the platform's API at any step: nothing is lost or done twice."""
 
 import json
 import subprocess
