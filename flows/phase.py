@@ -13,7 +13,7 @@ from phasegate.domain.steps import Next, Step
 from tasks.deploy import deploy
 from tasks.evaluate import evaluate
 from tasks.observe import observe
-from tasks.promote import promote
+from tasks.promote import promote, thawed
 from tasks.record import begin, guard
 from tasks.restore import call_back
 from tasks.soak import soak
@@ -48,9 +48,10 @@ async def _work(release: str, name: str, phase: Phase, unguarded: str) -> Step:
             await load(release, name)
         else:
             await guard(release, unguarded=unguarded)
-            await promote(release, name)
-            await soak(release, name)
-            await observe(release, name)
+            if await thawed(release, name):
+                await promote(release, name)
+                await soak(release, name)
+                await observe(release, name)
     return await evaluate(release, name)
 
 

@@ -12,6 +12,7 @@ from phasegate.actions.rollback import restore
 from phasegate.adapters.prefect_runs import PrefectRuns
 from phasegate.domain.errors import FixTheInput, Refused, RunsAway
 from phasegate.domain.events import Asked, Ended, Expired, Outcome, Recorded
+from phasegate.domain.freeze import frozen
 from phasegate.domain.ledger import ReleaseState, replay
 from phasegate.domain.quantities import parse_duration
 from phasegate.ports import Ledger, RunStatus
@@ -59,7 +60,12 @@ def check_input(settings: Settings, asked: dict[str, str]) -> None:
     if len(asked["reason"].strip()) < 3:
         raise FixTheInput("--reason: say in at least 3 characters why this is released")
     known_plans(settings)
-    read_plan(settings, asked["plan"])
+    freeze = frozen(read_plan(settings, asked["plan"]).freezes, datetime.now(UTC))
+    if freeze and not asked.get("break_glass"):
+        raise Refused(
+            f"nothing is released until {freeze[0]:%Y-%m-%d %H:%M %Z}: {freeze[1]}; start it then, "
+            "or say in --break-glass why it cannot wait"
+        )
     if asked["bundle"]:
         read_bundle(settings, asked["bundle"])
 

@@ -21,7 +21,15 @@ from tasks.step import step
 
 
 async def open_release(
-    release: str, *, service: str, plan: str, bundle: str, version: str, reason: str, requested_by: str
+    release: str,
+    *,
+    service: str,
+    plan: str,
+    bundle: str,
+    version: str,
+    reason: str,
+    requested_by: str,
+    break_glass: str = "",
 ) -> ReleaseState:
     """
     Open the release, or read it again when this run, or one before it, has opened it.
@@ -41,6 +49,7 @@ async def open_release(
         candidate=await _candidate(outside, settings, service=service, bundle=bundle, version=version),
         reason=reason,
         requested_by=requested_by,
+        break_glass=break_glass,
     )
 
 

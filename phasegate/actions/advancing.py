@@ -84,6 +84,9 @@ def waiting(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:
         until = state.question.expires_at
         return Step(next=Next.QUESTION, because=state.question.gate, until=until, question=state.question)
     soak = state.soaks.get(phase.name)
+    if soak is None and phase.takes_traffic and (freeze := state.frozen(now)):
+        until, why = freeze
+        return Step(next=Next.SOAK, because=f"frozen until {until:%Y-%m-%d %H:%M %Z}: {why}", until=until)
     if soak and now < soak.until + state.plan.telemetry.settle:
         return Step(
             next=Next.SOAK,

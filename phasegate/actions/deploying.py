@@ -75,7 +75,7 @@ async def promote(outside: Outside, release: str, phase: Phase) -> ReleaseState:
     state = await outside.journal.state(release)
     if state.canary is None:
         raise Refused(f"{release} has no version in production to promote")
-    raisable(state, phase.name)
+    raisable(state, phase.name, now=outside.clock.now())
     split = Split.between(state.known_good.id, state.canary.id, canary_weight=phase.weight)
     if state.live.split.same_traffic(split) and state.pending is None:
         return state

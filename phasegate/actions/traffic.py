@@ -9,7 +9,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import Away, CallAPerson, Drift, Refused, Superseded
@@ -128,7 +128,9 @@ async def _shift(
         fence=lease.fence,
     )
     await outside.journal.record(
-        state.release, lambda s: _intend(s, intent, raising=raising), fence=lease.fence
+        state.release,
+        lambda s: _intend(s, intent, raising=raising, now=outside.clock.now()),
+        fence=lease.fence,
     )
     return await _write(outside, state, intent)
 
@@ -161,24 +163,26 @@ async def _note_equal(outside: Outside, state: ReleaseState, live: LiveSplit, *,
     return await outside.journal.record(state.release, decide, fence=fence)
 
 
-def _intend(state: ReleaseState, intent: Intended, *, raising: str) -> Intended:
+def _intend(state: ReleaseState, intent: Intended, *, raising: str, now: datetime) -> Intended:
     if raising:
-        raisable(state, raising)
+        raisable(state, raising, now=now)
     if state.ended is not None:
         raise Refused(f"{state.release} has ended ({state.ended.outcome})")
     return intent
 
 
-def raisable(state: ReleaseState, phase: str) -> None:
+def raisable(state: ReleaseState, phase: str, *, now: datetime) -> None:
     """
     Refuse to give the candidate the traffic of *phase* unless the release is in it.
 
-    Raises Refused for one that is taken back or over, Superseded for one that another driver brought further.
+    Raises Refused for one that is taken back or over, Superseded for one frozen or in another phase.
     """
     if state.aborting:
         raise Refused(f"{state.release} is being taken back ({state.why_abort}); its traffic is not raised")
     if state.ended is not None:
         raise Refused(f"{state.release} has ended ({state.ended.outcome})")
+    if freeze := state.frozen(now):
+        raise Superseded(f"{state.release} is frozen until {freeze[0]:%Y-%m-%d %H:%M %Z}: {freeze[1]}")
     if state.current is None or state.current.name != phase:
         raise Superseded(f"{state.release} is not in phase {phase!r} any more: another driver went on")
 

@@ -88,13 +88,19 @@ class Driver:
                 await validate_staging(hands, release, phase)
                 await load_staging(hands, release, phase)
             else:
-                await promote(hands, release, phase)
-                now = hands.clock.now()
-                assert phase.soak is not None
-                await begin_soak(hands, release, phase, since=now, until=now + phase.soak.duration)
-                await note_share(hands, release, phase)
+                await self._give(state, phase)
         step, _ = await evaluate(hands, release, phase)
         return step
+
+    async def _give(self, state: ReleaseState, phase: Phase) -> None:
+        hands, release = self.hands, self.release
+        if phase.name not in state.soaks and state.frozen(hands.clock.now()):
+            return
+        await promote(hands, release, phase)
+        now = hands.clock.now()
+        assert phase.soak is not None
+        await begin_soak(hands, release, phase, since=now, until=now + phase.soak.duration)
+        await note_share(hands, release, phase)
 
     async def take_back(self) -> ReleaseState:
         """What the rollback flow does."""
