@@ -86,16 +86,21 @@ class Keeper:
         rows = await self.outside.journal.ledger.releases(active=True)
         self._drop_ended({row.release for row in rows})
         for row in rows:
-            if row.release not in self._looks and self._due.get(row.release, now) <= now:
+            if row.release not in self._looks and self._is_due(row.release, now):
                 self._start(row.release, self._look(row))
             self._seen.setdefault(row.release, now)
-        if OUTBOX not in self._looks and self._due_outbox <= now:
+        if OUTBOX not in self._looks and not timedelta(0) < self._due_outbox - now <= EVERY:
             self._due_outbox = now + EVERY
             self._start(OUTBOX, self.outbox.deliver())
         times = [self._due[row.release] for row in rows if row.release in self._due]
         self._began = self.outside.clock.now()
         wait = min(times, default=now + self.idle) - self._began
         return max(SHORTEST, min(wait, self.idle))
+
+    def _is_due(self, release: str, now: datetime) -> bool:
+        """A clock that was put back must not leave a release unwatched until it has caught up."""
+        seen = self._seen.get(release)
+        return self._due.get(release, now) <= now or (seen is not None and seen > now)
 
     async def _beat(self, now: datetime) -> None:
         """A sign of life says that releases are looked at; a keeper whose looks hang gives none."""

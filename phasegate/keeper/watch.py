@@ -83,7 +83,8 @@ class Watch:
     def _is_due(self, done: dict[str, datetime], release: str, every: timedelta) -> bool:
         """The orchestrator's SQLite server cannot bear a question a second; production is asked each tick."""
         now = self.outside.clock.now()
-        if now - done.get(release, now - every) < every:
+        # Less than nothing: the clock was put back, and the other time says nothing any more.
+        if timedelta(0) <= now - done.get(release, now - every) < every:
             return False
         done[release] = now
         return True

@@ -82,7 +82,7 @@ class MemoryLedger:
     async def take(self, release: str, *, holder: str, ttl: timedelta, now: datetime) -> Lease:
         """Take a free or expired lease with the next fence, or prolong one's own."""
         held = self.leases.get(release) or Lease(release, NOBODY, 0, now)
-        if held.holder not in {NOBODY, holder} and held.expires_at > now:
+        if held.holder not in {NOBODY, holder} and now < held.expires_at <= now + 10 * ttl:
             raise Superseded(f"driven by {held.holder}")
         own = held.holder == holder
         until = max(now + ttl, held.expires_at) if own else now + ttl
