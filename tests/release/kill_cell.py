@@ -95,6 +95,7 @@ class Place:
     home: Path
     clock: FastClock
     record: Path | None = None
+    ledger: str = ""
 
     @property
     def release(self) -> str:
@@ -104,7 +105,7 @@ class Place:
     @asynccontextmanager
     async def hands(self, role: str):
         """Adapters for the real edge and ledger, with fast time and steady counts."""
-        settings = self.edge.settings(ledger=str(self.home / "ledger.db"))
+        settings = self.edge.settings(ledger=self.ledger or str(self.home / "ledger.db"))
         async with outside(settings, role=role) as hands:
             hands.journal.clock = self.clock
             yield replace(
@@ -176,6 +177,9 @@ def play(place: Place) -> Outcomes:
     began = time.monotonic()
     asyncio.run(place.prepare())
     roles = {"keeper": place.keep, "driver": place.drive}
+    if place.ledger:
+        # A ledger that is shared by hosts: the second keeper is another host's.
+        roles["second keeper"] = place.keep
     live = {fork(role, place.home, what, lambda r=role: place.arm(r)): role for role, what in roles.items()}
     killed, over = False, False
     while not over and time.monotonic() - began < LIMIT:
