@@ -6,7 +6,7 @@ from tests.release.model_machine import ReleaseMachine
 
 TestAnyOrder = ReleaseMachine.TestCase
 TestAnyOrder.settings = settings(
-    max_examples=50,
+    max_examples=40,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
