@@ -13,12 +13,13 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # A process of a release imports some 1,500 modules; compiling them anew at each start doubles its time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test lint bench bench-chaos lock schema clean
+.PHONY: help install demo test lint bench bench-chaos bench-judge lock schema clean
 
 help:
 	@echo "make demo [BAD=latency|errors|health|crash|endpoint|subtle] [KEEP=1]   release a good and a bad version"
 	@echo "make test     every test            make lint      ruff, mypy, import-linter"
 	@echo "make bench    orchestration, splitter, start-up, ledger"
+	@echo "make bench-judge   the judge beside five others: delays, false rollbacks, costs"
 
 install: $(VENV)/.installed
 
@@ -50,6 +51,9 @@ bench-chaos: install
 
 bench: install
 	@$(BIN)/python -m benchmarks.run
+
+bench-judge: install
+	@$(BIN)/python -m benchmarks.judge
 
 # Needs uv. Versions and hashes only: no address of any index may stand in the lock.
 lock:

@@ -1,17 +1,20 @@
 """One body for every phase; the four of the runbook carry their own names in the UI."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from prefect import flow, get_run_logger
 from prefect.exceptions import PrefectHTTPStatusError
 
-from phasegate.domain.errors import Away, CallAPerson, FixTheInput, Superseded
+from flows.preflight import way_back
+from phasegate.actions.advancing import held
+from phasegate.domain.errors import Away, CallAPerson, Drift, FixTheInput, Superseded
 from phasegate.domain.plan import Environment, Phase
 from phasegate.domain.steps import Next, Step
 from tasks.deploy import deploy
 from tasks.evaluate import evaluate
+from tasks.migrate import migrate
 from tasks.observe import observe
 from tasks.promote import promote, thawed
 from tasks.record import begin, guard
@@ -35,6 +38,9 @@ async def phase_flow(release: str, name: str, phase: Phase, unguarded: str) -> S
         return await _work(release, name, phase, unguarded)
     except (Away, Superseded) as away:
         return await stall(release, name, because=str(away))
+    except Drift as drift:
+        get_run_logger().warning("%s", drift)
+        return held(now=datetime.now(UTC))
     except (FixTheInput, CallAPerson) as trouble:
         why = await call_back(release, by=f"phase {name}", reason=str(trouble))
         return Step(next=Next.ABORT, because=why)
@@ -42,17 +48,30 @@ async def phase_flow(release: str, name: str, phase: Phase, unguarded: str) -> S
 
 async def _work(release: str, name: str, phase: Phase, unguarded: str) -> Step:
     if await begin(release, name):
-        await deploy(release, name)
         if phase.environment is Environment.STAGING:
-            await validate(release, name)
-            await load(release, name)
+            await _validated(release, name)
+        elif (known := await way_back(release, name)).next is not Next.DONE:
+            return known
         else:
-            await guard(release, unguarded=unguarded)
-            if await thawed(release, name):
-                await promote(release, name)
-                await soak(release, name)
-                await observe(release, name)
+            await _serving(release, name, unguarded=unguarded)
     return await evaluate(release, name)
+
+
+async def _validated(release: str, name: str) -> None:
+    await migrate(release, name)
+    await deploy(release, name)
+    await validate(release, name)
+    await load(release, name)
+
+
+async def _serving(release: str, name: str, *, unguarded: str) -> None:
+    await deploy(release, name)
+    await guard(release, unguarded=unguarded)
+    await migrate(release, name)
+    if await thawed(release, name):
+        await promote(release, name)
+        await soak(release, name)
+        await observe(release, name)
 
 
 staging = phase_flow.with_options(name="staging")

@@ -4,11 +4,16 @@ import sys
 
 COMMANDS = {
     "abort": ("phasegate.cli_release:abort", "Take a release back, from any state."),
+    "backtest": ("phasegate.cli_backtest:backtest", "Try a plan on many releases, beside other judges."),
     "answer": ("phasegate.cli_release:answer", "Answer the question a release waits for."),
+    "d1": ("phasegate.cli_d1:d1", "Migrate a release's database back; plan, status, schema."),
+    "drift": ("phasegate.cli_production:drift", "Decide about a foreign deployment."),
     "edge": ("phasegate.cli_serve:edge", "Run a local Cloudflare."),
+    "judge": ("phasegate.cli_judge:judge", "Judge recorded minutes: would this plan have taken it back?"),
     "keeper": ("phasegate.cli_serve:keeper", "Watch every active release."),
     "ledger": ("phasegate.cli_ledger:ledger", "Show and verify what happened."),
     "plan": ("phasegate.cli_plan:plan", "Check and show rollout plans."),
+    "preflight": ("phasegate.cli_production:preflight", "Say whether there is a way back."),
     "release": ("phasegate.cli_release:release", "Start a release, and wait for it if asked to."),
 }
 PURPOSE = "Roll a backend change out in phases and never leave production unguarded."

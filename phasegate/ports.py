@@ -10,8 +10,11 @@ from phasegate.domain.bundle import Bundle
 from phasegate.domain.checklist import Result
 from phasegate.domain.events import Event, Notice, Opened, Recorded
 from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.migrations import Migration
 from phasegate.domain.observation import Batch, Minute, Probe
 from phasegate.domain.plan import Environment, HealthContract, Load, Validation
+from phasegate.domain.sources import Invocations
+from phasegate.domain.standing import Obstacle
 from phasegate.domain.versions import LiveSplit, Split, Version
 
 
@@ -36,13 +39,16 @@ class Target(Protocol):
     async def live(self, worker: str) -> LiveSplit | None:
         """The split in force, or None when the Worker does not exist."""
 
-    async def set_split(self, worker: str, split: Split, *, message: str, was: str) -> LiveSplit:
+    async def set_split(
+        self, worker: str, split: Split, *, message: str, was: str, force: bool = False
+    ) -> LiveSplit:
         """
         Write a split and read it back; *was* is the id of the deployment read before.
 
         An ambiguous answer is resolved by reading. Raises Drift when somebody else
-        deployed in between, CannotRestore when the platform refuses the version,
-        Unconfirmed when the effect cannot be read.
+        deployed in between, SecretsChanged when the version knows other secrets than
+        those of now and *force* does not overrule that, CannotRestore when the platform
+        refuses the version, Unconfirmed when the effect cannot be read.
         """
 
     async def upload(self, worker: str, bundle: Bundle, *, environment: Environment, release: str) -> Version:
@@ -60,8 +66,50 @@ class Target(Protocol):
     async def versions(self, worker: str) -> tuple[Version, ...]:
         """The deployable versions, newest first."""
 
+    async def obstacles(self, worker: str, version: str, *, candidate: Bundle | str) -> tuple[Obstacle, ...]:
+        """
+        What may keep *version* from being brought back once *candidate* has taken traffic; reads only.
+
+        *candidate* is a bundle, the id of an uploaded version, or empty for none.
+        What could not be found out is an obstacle too.
+        """
+
     def front_door(self, worker: str) -> str:
         """The address at which users reach the Worker, without a trailing slash."""
+
+
+class Database(Protocol):
+    """
+    A database of the platform that versions share, by its id.
+
+    Every method raises TargetAway, SettingsError for a refused token, and Refused with the
+    database's own words for SQL that it refuses.
+    """
+
+    async def applied(self, database: str) -> tuple[str, ...]:
+        """The names of the migrations that were applied, oldest first; reading writes nothing."""
+
+    async def schema(self, database: str) -> dict[str, str]:
+        """Name of each table, index, view and trigger of the project -> the SQL that made it."""
+
+    async def rows(self, database: str) -> dict[str, int]:
+        """Table -> how many rows it has."""
+
+    async def bookmark(self, database: str) -> str:
+        """The present point of its history; bookmarks of one database grow."""
+
+    async def apply(self, database: str, migration: Migration) -> None:
+        """Apply one file and note its name, as one transaction; one that is applied already is left."""
+
+    async def take_back(self, database: str, migration: Migration) -> None:
+        """Run one file's down-SQL and strike its name, in one transaction; one not applied is left."""
+
+    async def restore(self, database: str, *, to: str, was: str) -> str:
+        """
+        Put the database back to bookmark *to*, in place; the bookmark that undoes it.
+
+        Raises Refused when *was* is not its present bookmark, or *to* is not kept any more.
+        """
 
 
 class Metrics(Protocol):
@@ -82,6 +130,15 @@ class Metrics(Protocol):
 
         At most a bounded number per call; call again for more. Raises MetricsAway.
         """
+
+
+class SecondSource(Protocol):
+    """Another source that counts the same requests: it lags, and knows failed invocations only."""
+
+    async def count(
+        self, worker: str, *, since: datetime, until: datetime
+    ) -> tuple[tuple[Invocations, ...], str]:
+        """What each version served in ``[since, until)``, and the question in words. Raises MetricsAway."""
 
 
 class Checks(Protocol):

@@ -4,18 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from phasegate.actions.journal import Journal
-from phasegate.ports import Channel, Checks, Clock, Metrics, Pictures, Runs, Target
+from phasegate.ports import Channel, Checks, Clock, Database, Metrics, Pictures, Runs, SecondSource, Target
 
 
 @dataclass(frozen=True)
 class Outside:
-    """The ports of one driver (a run or a keeper). ``channels`` maps a plan's channel name to its adapter."""
+    """
+    The ports of one driver (a run or a keeper).
+
+    ``channels`` maps a plan's channel name to its adapter; without a ``second`` source of
+    metrics nothing is compared.
+    """
 
     journal: Journal
     target: Target
+    database: Database
     metrics: Metrics
     checks: Checks
     channels: Mapping[str, Channel]
     runs: Runs
     clock: Clock
     pictures: Pictures
+    second: SecondSource | None = None

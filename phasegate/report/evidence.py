@@ -8,6 +8,8 @@ from datetime import timedelta
 
 from phasegate.domain.approval import evidence_digest
 from phasegate.domain.criteria import Attested, ErrorRateAbove, Unreported
+from phasegate.domain.database import DatabaseState
+from phasegate.domain.judge.seen import seen
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute
 from phasegate.domain.phase import Environment, Phase
@@ -18,6 +20,7 @@ from phasegate.report.headline import headline, name
 from phasegate.report.markdown import at, bullets, percent, plain, sections, table
 from phasegate.report.plots import data_uri, evidence_svg
 from phasegate.report.progress import progress_markdown
+from phasegate.report.sources import sources_markdown
 
 __all__ = ["checklist_markdown", "evidence_digest", "progress_markdown", "verdict_markdown"]
 
@@ -37,9 +40,11 @@ def verdict_markdown(state: ReleaseState, verdict: Verdict | None, minutes: tupl
     return sections(
         headline(state, verdict),
         _criteria(verdict),
-        _picture(state, phase, minutes),
+        _picture(state, phase, minutes, verdict),
         _reasons(verdict),
+        _power(state, phase, minutes),
         _alerts(verdict),
+        sources_markdown(state, _since_soak(state, phase, minutes) if phase else minutes),
         _load(state),
         _checks(state, phase),
         _unreported(phase),
@@ -79,7 +84,9 @@ def _sorted(verdict: Verdict) -> list[Reason]:
     return sorted(verdict.reasons, key=lambda reason: _ORDER.index(reason.finding))
 
 
-def _picture(state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ...]) -> str:
+def _picture(
+    state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ...], verdict: Verdict | None
+) -> str:
     if phase is None or state.canary is None or not phase.takes_traffic:
         return ""
     title = f"{phase.name} at {phase.weight:g} %: {state.service}"
@@ -90,6 +97,8 @@ def _picture(state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ..
         limit=_limit(phase),
         title=title,
         labels=(state.opened.known_good.label, state.canary.label),
+        path=verdict.evidence if verdict else (),
+        decided=1 / state.plan.alpha,
     )
     return f"![Failed requests and requests: {plain(title)}]({data_uri(svg)})"
 
@@ -98,6 +107,21 @@ def _since_soak(state: ReleaseState, phase: Phase, minutes: tuple[Minute, ...]) 
     soak = state.soaks.get(phase.name)
     shown = tuple(minute for minute in minutes if soak is None or minute.start >= soak.since)
     return shown or minutes
+
+
+def _power(state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ...]) -> str:
+    """What the traffic so far would have shown; "healthy" is worth no more than that."""
+    if phase is None or state.canary is None or not phase.takes_traffic:
+        return ""
+    shown = seen(
+        state.plan,
+        phase,
+        minutes,
+        soaks={name: soak.since for name, soak in state.soaks.items()},
+        canary=state.canary.id,
+        control=state.opened.known_good.id,
+    )
+    return f"**What could be seen**\n\n{bullets(plain(one.text) for one in shown)}" if shown else ""
 
 
 def _limit(phase: Phase) -> float | None:
@@ -160,7 +184,20 @@ def _facts(state: ReleaseState, verdict: Verdict | None) -> str:
     if verdict:
         late = f", {format_duration(_whole(verdict.age))} old" if verdict.age else ""
         rows.append(("Judged", f"{at(verdict.at)}, evidence until {at(verdict.judged_until)}{late}"))
+    rows += [(f"Database ({where})", plain(_database(known))) for where, known in state.databases.items()]
     return table(("Release", plain(state.release)), rows)
+
+
+def _database(known: DatabaseState) -> str:
+    """What the release does to a database, with what it takes away: whoever approves answers for it."""
+    if not known.pending:
+        return "no migration is due"
+    each = [
+        f"{one.name}{' (' + '; '.join(one.contracts) + ')' if one.contracts else ''}" for one in known.pending
+    ]
+    stands = "applied" if known.after else "being applied" if known.before else "due"
+    back = "all have down-SQL" if all(one.down_digest for one in known.pending) else "not all have down-SQL"
+    return f"{stands}: {', '.join(each)}; {back}"
 
 
 def _whole(age: timedelta) -> timedelta:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.errors import CannotRestore, Drift, TargetAway, Unconfirmed
 from phasegate.domain.plan import Environment
+from phasegate.domain.standing import Obstacle
 from phasegate.domain.versions import LiveSplit, Split, Version
 
 START = datetime(2026, 2, 17, 3, 0, tzinfo=UTC)
@@ -192,7 +193,9 @@ class ModelTarget:
         await self._call()
         return tuple(reversed(self.platform.uploaded.get(worker, {}).values()))
 
-    async def set_split(self, worker: str, split: Split, *, message: str, was: str) -> LiveSplit:
+    async def set_split(
+        self, worker: str, split: Split, *, message: str, was: str, force: bool = False
+    ) -> LiveSplit:
         """Read, refuse drift, write once, read back."""
         live = await self.live(worker)
         assert live is not None
@@ -208,6 +211,11 @@ class ModelTarget:
         if "target" in self.outages.down or "target-answer" in self.outages.down:
             raise Unconfirmed("sent, but what became of it could not be read")
         return self.platform.newest(worker)
+
+    async def obstacles(self, worker: str, version: str, *, candidate: object) -> tuple[Obstacle, ...]:
+        """Nothing stands in the way back."""
+        await self._call()
+        return ()
 
     async def upload(self, worker: str, bundle: Bundle, *, environment: Environment, release: str) -> Version:
         """The same release and bundle give the same version."""

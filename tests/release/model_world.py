@@ -133,6 +133,8 @@ class World:
         return Outside(
             journal=Journal(ledger, self.clock, driver=process.name),
             target=ModelTarget(self.platform, process, self.outages),
+            # Bundles of the model bring no migrations, so nobody asks for a database.
+            database=None,  # type: ignore[arg-type]
             metrics=metrics,
             checks=Well(self.clock),  # type: ignore[arg-type]
             channels={"slack": self.heard, "pagerduty": self.heard},
