@@ -13,7 +13,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # A process of a release imports some 1,500 modules; compiling them anew at each start doubles its time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test lint bench bench-judge lock schema clean
+.PHONY: help install demo test lint bench bench-chaos bench-judge lock schema clean
 
 help:
 	@echo "make demo [BAD=latency|errors|health|crash|endpoint|subtle] [KEEP=1]   release a good and a bad version"
@@ -44,6 +44,10 @@ test: install
 
 lint: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+# Twenty minutes: the whole kill table, the model, how long a breach lasts, how many releases a keeper watches.
+bench-chaos: install
+	@$(BIN)/python -m benchmarks.chaos $(PART)
 
 bench: install
 	@$(BIN)/python -m benchmarks.run

@@ -16,7 +16,7 @@ from tasks.deploy import deploy
 from tasks.evaluate import evaluate
 from tasks.migrate import migrate
 from tasks.observe import observe
-from tasks.promote import promote
+from tasks.promote import promote, thawed
 from tasks.record import begin, guard
 from tasks.restore import call_back
 from tasks.soak import soak
@@ -68,9 +68,10 @@ async def _serving(release: str, name: str, *, unguarded: str) -> None:
     await deploy(release, name)
     await guard(release, unguarded=unguarded)
     await migrate(release, name)
-    await promote(release, name)
-    await soak(release, name)
-    await observe(release, name)
+    if await thawed(release, name):
+        await promote(release, name)
+        await soak(release, name)
+        await observe(release, name)
 
 
 staging = phase_flow.with_options(name="staging")

@@ -181,11 +181,17 @@ class Runs(Protocol):
     async def wake(self, run: str, *, answer: Mapping[str, str] | None = None) -> bool:
         """Resume a run that waits; one that waits for input needs an *answer*. False if it was not."""
 
-    async def take_up(self, release: str, *, service: str, reason: str, requested_by: str) -> str:
-        """Start a run that goes on with *release*; returns its id. Repeated calls start one."""
+    async def take_up(
+        self, release: str, *, service: str, reason: str, requested_by: str, lost: str = ""
+    ) -> str:
+        """
+        Start a run that goes on with *release*; returns its id. Repeated calls start one.
 
-    async def roll_back(self, release: str, *, reason: str) -> str:
-        """Start the rollback flow for *release*; returns its id. Repeated calls start one."""
+        *lost* is the run that it replaces, which may still look alive.
+        """
+
+    async def roll_back(self, release: str, *, reason: str, lost: str = "") -> str:
+        """Start the rollback flow; returns its id. Repeated calls start one; *lost* as above."""
 
     async def publish(self, run: str, *, key: str, markdown: str) -> None:
         """Show *markdown* as an artifact of the run."""

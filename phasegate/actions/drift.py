@@ -4,7 +4,7 @@ from phasegate.actions.gates import fallen
 from phasegate.actions.outside import Outside
 from phasegate.actions.rollback import close, restore
 from phasegate.actions.telling import tell
-from phasegate.actions.traffic import Change, drift_words, drifted, read_live, shift, words
+from phasegate.actions.traffic import ANY, Change, drift_words, drifted, read_live, shift, words
 from phasegate.domain.criteria import Level
 from phasegate.domain.drift import DriftSettled, OnForeign, Settling
 from phasegate.domain.errors import Drift, FixTheInput, Refused, RunsAway
@@ -175,7 +175,7 @@ async def _put_back(outside: Outside, state: ReleaseState, live: LiveSplit, *, b
         return await restore(outside, state.release, again=True, over=live.id)
     raising = state.canary is not None and state.live.split.weight(state.canary.id) > 0
     text = f"put back what is expected: {because}"[:800]
-    change = Change(state.live.split, text, raising=raising, over=live.id)
+    change = Change(state.live.split, text, raising=ANY if raising else "", over=live.id)
     return await shift(outside, state.release, change)
 
 

@@ -57,6 +57,7 @@ class Opened(Happening):
     reason: str
     requested_by: str
     ci: str = ""
+    break_glass: str = ""
 
 
 class Driven(Happening):

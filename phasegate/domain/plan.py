@@ -15,6 +15,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from phasegate.domain.checklist import Item
 from phasegate.domain.criteria import AlertRule, Level, Rule
 from phasegate.domain.drift import DriftPolicy, OnForeign
+from phasegate.domain.freeze import Freeze
 from phasegate.domain.outage import Outage
 from phasegate.domain.phase import (
     NAME,
@@ -200,6 +201,9 @@ class RolloutPlan(Rule):
     comparison: Comparison = Comparison()
     recovery: Recovery
     outage: Outage = Outage()
+    freezes: tuple[Freeze, ...] = Field(
+        default=(), description="Times in which nothing begins and no traffic is raised."
+    )
     alerts: tuple[AlertRule, ...] = Field(description="The alert table. Alerts tell, they take nothing back.")
     channels: dict[Level, tuple[str, ...]] = Field(description="Where alerts of each level go.")
     communication: Communication | None = None

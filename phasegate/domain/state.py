@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from phasegate.domain import database
 from phasegate.domain import events as e
 from phasegate.domain.checklist import Result
+from phasegate.domain.freeze import frozen
 from phasegate.domain.plan import Environment, Phase, RolloutPlan
 from phasegate.domain.verdict import Reason, Verdict
 from phasegate.domain.versions import LiveSplit, Version
@@ -106,6 +107,15 @@ class ReleaseState(BaseModel):
     def canary(self) -> Version | None:
         """The candidate's version in production, once uploaded."""
         return self.uploaded.get(Environment.PRODUCTION)
+
+    def frozen(self, now: datetime) -> tuple[datetime, str] | None:
+        """Until when the plan forbids to raise traffic, and why; None also when the glass was broken."""
+        return None if self.opened.break_glass else frozen(self.plan.freezes, now)
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the candidate has become known good: only the end is left, nothing to go back to."""
+        return self.canary is not None and self.known_good == self.canary
 
     @property
     def current(self) -> Phase | None:
