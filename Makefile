@@ -9,11 +9,12 @@ TARGET ?= python
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help install demo test lint bench lock schema clean
+.PHONY: help install toolchain demo test lint bench lock schema clean
 
 help:
 	@echo "make demo [BAD=latency|errors|health|crash|endpoint|subtle] [KEEP=1]   release a good and a bad version"
 	@echo "make test     every test            make lint      ruff, mypy, import-linter"
+	@echo "make toolchain  wrangler and workerd, for Workers in JavaScript (TARGET=workerd)"
 	@echo "make bench    orchestration, splitter, start-up, ledger"
 
 install: $(VENV)/.installed
@@ -29,6 +30,10 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
 	fi
 	@touch $@
+
+# Wrangler and workerd, for Workers in JavaScript; quick when they are there.
+toolchain: install
+	@bash toolchain/install.sh
 
 demo: install
 	@$(BIN)/python -m examples.demo --bad $(BAD) $(if $(KEEP),--keep)
@@ -52,4 +57,4 @@ schema: install
 	@$(BIN)/phasegate plan schema > deployments/plans/schema.json
 
 clean:
-	rm -rf $(VENV) .phasegate .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+	rm -rf $(VENV) .toolchain .phasegate .pytest_cache .mypy_cache .ruff_cache build *.egg-info
