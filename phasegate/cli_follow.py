@@ -17,7 +17,15 @@ from phasegate.domain.quantities import parse_duration
 from phasegate.ports import Ledger, RunStatus
 from phasegate.report.events_text import describe
 from phasegate.settings import Settings
-from phasegate.wiring import build_runs, known_plans, open_ledger, outside, read_bundle, read_plan
+from phasegate.wiring import (
+    build_runs,
+    known_plans,
+    open_ledger,
+    outside,
+    read_bundle,
+    read_plan,
+    settle_bundle,
+)
 
 PROMOTED, FAILED, ROLLED_BACK, WAITING = 0, 1, 3, 4
 LOOK = 1.0
@@ -32,6 +40,7 @@ async def start_and_follow(asked: dict[str, str], *, wait: bool, wait_limit: str
     """
     settings = Settings()
     limit = _limit(wait_limit)
+    asked = {**asked, "bundle": await _settled(settings, asked["bundle"])}
     check_input(settings, asked)
     runs = build_runs(settings)
     try:
@@ -41,6 +50,16 @@ async def start_and_follow(asked: dict[str, str], *, wait: bool, wait_limit: str
         return await follow(settings, runs, name=name, run=run, limit=limit) if wait else PROMOTED
     finally:
         await runs.aclose()
+
+
+async def _settled(settings: Settings, bundle: str) -> str:
+    """A project is built here, once, so that the run takes up exactly these bytes."""
+    if not bundle:
+        return bundle
+    settled = await settle_bundle(settings, bundle)
+    if settled != bundle:
+        click.echo(f"built {bundle}: {settled}")
+    return settled
 
 
 def _limit(text: str) -> timedelta:

@@ -159,6 +159,27 @@ def known_plans(settings: Settings) -> tuple[str, ...]:
     return plan_names(plan_directories(settings))
 
 
+async def settle_bundle(settings: Settings, path: str) -> str:
+    """
+    The path of a ready bundle: a Worker project at *path* is built and the build's path returned.
+
+    Raises BundleError or SettingsError when it cannot be built.
+    """
+    from phasegate.adapters.worker_build import Environments, build_project, is_project  # noqa: PLC0415
+
+    place = (settings.project / path).resolve()
+    if not is_project(place):
+        return path
+    environments = Environments(settings.production_env, settings.staging_env)
+    built = await build_project(place, kept_builds(settings), environments=environments)
+    return str(built.path)
+
+
+def kept_builds(settings: Settings) -> Path:
+    """The directory that built bundles are kept in."""
+    return (_beside_ledger(settings) / "bundles").resolve()
+
+
 def read_bundle(settings: Settings, path: str) -> Bundle:
     """The bundle at *path*, relative to the project; raises BundleError."""
     return load_bundle(settings.project / path)

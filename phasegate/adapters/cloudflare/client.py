@@ -71,6 +71,12 @@ class CloudflareClient:
         """POST a question that changes nothing; repeated and answered as in `read`."""
         return await self._patiently(lambda: self._send("POST", path, json=question))
 
+    async def send_files(self, path: str, parts: Parts, *, token: SecretStr) -> Any:
+        """POST base64 files by a session's own *token*; repeated as in `read`: equal names, equal bytes."""
+        params = {"base64": "true"}
+        auth = BearerToken(token)
+        return await self._patiently(lambda: self._send("POST", path, params=params, files=parts, auth=auth))
+
     async def erase(self, path: str, *, params: Params | None = None) -> Any:
         """DELETE, repeated as in `read`: asking twice leaves the same state."""
         return await self._patiently(lambda: self._send("DELETE", path, params=params))
