@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 .PHONY: help install toolchain demo test lint bench lock schema clean
 
 help:
-	@echo "make demo [BAD=latency|errors|health|crash|endpoint|subtle] [KEEP=1]   release a good and a bad version"
+	@echo "make demo [BAD=latency|errors|health|crash|endpoint|subtle] [KEEP=1] [TARGET=workerd]   release a good and a bad version"
 	@echo "make test     every test            make lint      ruff, mypy, import-linter"
 	@echo "make toolchain  wrangler and workerd, for Workers in JavaScript (TARGET=workerd)"
 	@echo "make bench    orchestration, splitter, start-up, ledger"
@@ -36,7 +36,8 @@ toolchain: install
 	@bash toolchain/install.sh
 
 demo: install
-	@$(BIN)/python -m examples.demo --bad $(BAD) $(if $(KEEP),--keep)
+	@if [ "$(TARGET)" = workerd ]; then bash toolchain/install.sh; fi
+	@$(BIN)/python -m examples.demo --bad $(BAD) --target $(TARGET) $(if $(KEEP),--keep)
 
 test: install
 	@bash tests/prepare.sh

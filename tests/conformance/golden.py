@@ -1,0 +1,34 @@
+"""What the real wrangler and the edge said to each other, kept so that it can be said again without Node."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from wrangler import Session
+
+GOLDEN = Path(__file__).resolve().parents[1] / "edge" / "golden"
+
+
+def as_golden(session: Session) -> dict[str, Any]:
+    """Every command with its exchanges; the account and the token are left out."""
+    commands = [
+        {
+            "command": ["wrangler", *ran.arguments],
+            "exit": ran.code,
+            "exchanges": [asdict(exchange) for exchange in ran.exchanges],
+        }
+        for name, ran in session.ran.items()
+        # The token of this one is wrong, and the limit of that one a fault that was set.
+        if name not in ("wrong token", "rate limit", "a module that throws")
+    ]
+    told = {"wrangler": session.wrangler.version, "databases": session.databases, "commands": commands}
+    text = json.dumps(told).replace(session.edge.account_id, "<account>")
+    return dict(json.loads(text))
+
+
+def write_golden(told: dict[str, Any], version: str) -> None:
+    """Keep a session as the golden one of its wrangler."""
+    GOLDEN.mkdir(exist_ok=True)
+    lines = json.dumps(told, indent=1, sort_keys=True)
+    (GOLDEN / f"wrangler-{version}.json").write_text(lines + "\n")
