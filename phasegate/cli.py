@@ -10,6 +10,7 @@ _COMMANDS = {
     "abort": ("phasegate.cli_release:abort", "Take a release back, from any state."),
     "answer": ("phasegate.cli_release:answer", "Answer the question a release waits for."),
     "build": ("phasegate.cli_build:build", "Build a Worker project, without credentials."),
+    "doctor": ("phasegate.cli_doctor:doctor", "Say what is there and what is missing."),
     "edge": ("phasegate.cli_serve:edge", "Run a local Cloudflare."),
     "keeper": ("phasegate.cli_serve:keeper", "Watch every active release."),
     "ledger": ("phasegate.cli_ledger:ledger", "Show and verify what happened."),

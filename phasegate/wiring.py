@@ -88,9 +88,14 @@ def build_runs(settings: Settings) -> PrefectRuns:
 
 async def open_ledger(settings: Settings) -> SqlLedger:
     """The ledger alone, ready for use."""
-    ledger = SqlLedger(settings.ledger or str(settings.project / ".phasegate" / "ledger.db"))
+    ledger = named_ledger(settings)
     await ledger.ready()
     return ledger
+
+
+def named_ledger(settings: Settings) -> SqlLedger:
+    """The ledger that is configured, whether or not there is one yet; nothing is created."""
+    return SqlLedger(settings.ledger or str(settings.project / ".phasegate" / "ledger.db"))
 
 
 async def shared(role: str = "run") -> Outside:

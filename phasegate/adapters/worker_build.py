@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from phasegate.adapters.bundle_assets import read_assets
 from phasegate.adapters.bundle_files import load_bundle
 from phasegate.adapters.bundle_multipart import parse_multipart
 from phasegate.adapters.program import run_program
 from phasegate.adapters.toolchain import Node, Wrangler, find_node, find_wrangler
 from phasegate.adapters.worker_config import AssetsConfig, WorkerConfig, find_config, read_config
-from phasegate.domain.bundle import Bundle
+from phasegate.domain.bundle import Asset, Bundle
 from phasegate.domain.errors import BundleError, SettingsError
 
 BUILD_LIMIT = 180.0
@@ -93,6 +94,9 @@ def _shared_assets(config: WorkerConfig, environments: Environments) -> AssetsCo
         raise BundleError(
             f"{config.path}: assets: staging's differ from production's; staging proves nothing about others"
         )
+    if production is not None:
+        # Found now, and not after two builds.
+        read_assets(production.directory)
     return production
 
 
@@ -194,7 +198,7 @@ def _keep(kept: Path, production: bytes, staging: bytes, assets: AssetsConfig | 
         metadata, _ = parse_multipart(staging, place="staging")
         staged = json.loads(metadata)
         if assets is not None:
-            shutil.copytree(assets.directory, scratch / "upload.form.assets", symlinks=True)
+            _write_assets(read_assets(assets.directory), scratch / "upload.form.assets")
             (scratch / "upload.form.assets.json").write_text(json.dumps(dict(assets.config)))
             staged["assets"] = {"config": dict(assets.config)}
         (scratch / "upload.form.staging.json").write_text(json.dumps(staged))
@@ -205,6 +209,13 @@ def _keep(kept: Path, production: bytes, staging: bytes, assets: AssetsConfig | 
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return final / "upload.form"
+
+
+def _write_assets(assets: tuple[Asset, ...], directory: Path) -> None:
+    for asset in assets:
+        path = directory / asset.path.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(asset.data)
 
 
 def _record(form: Path, project: Path, *, wrangler: Wrangler, node: Node, body_digest: str) -> None:

@@ -30,5 +30,7 @@ def as_golden(session: Session) -> dict[str, Any]:
 def write_golden(told: dict[str, Any], version: str) -> None:
     """Keep a session as the golden one of its wrangler."""
     GOLDEN.mkdir(exist_ok=True)
-    lines = json.dumps(told, indent=1, sort_keys=True)
-    (GOLDEN / f"wrangler-{version}.json").write_text(lines + "\n")
+    lines = [json.dumps(command, separators=(",", ":")) for command in told["commands"]]
+    head = json.dumps({"wrangler": told["wrangler"], "databases": told["databases"]})[:-1]
+    text = f'{head}, "commands": [\n' + ",\n".join(lines) + "\n]}\n"
+    (GOLDEN / f"wrangler-{version}.json").write_text(text)
