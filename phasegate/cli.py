@@ -16,6 +16,8 @@ _COMMANDS = {
     "ledger": ("phasegate.cli_ledger:ledger", "Show and verify what happened."),
     "plan": ("phasegate.cli_plan:plan", "Check and show rollout plans."),
     "release": ("phasegate.cli_release:release", "Start a release, and wait for it if asked to."),
+    "rollback": ("phasegate.cli_split:rollback", "Restore a known-good version at once."),
+    "split": ("phasegate.cli_split:split", "Change traffic by hand, where no release does."),
 }
 
 
