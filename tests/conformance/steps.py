@@ -81,6 +81,14 @@ async def travel(run: Session) -> None:
     run.notes["notes after the restore"] = await _answers(run, "/notes")
 
 
+async def deploy_again(run: Session) -> None:
+    """What takes all traffic at once; and a Worker with static assets."""
+    await run.run("deploy again", "deploy", "--env=", "--var", "VERSION:4")
+    run.notes["after another deploy"] = await _answers(run, "/version")
+    await run.run("deploy with assets", "deploy", "--env=", config="pages.jsonc")
+    run.notes["a page"] = await _answers(run, "/", worker="pages")
+
+
 async def refused(run: Session) -> None:
     """What must fail, and how it is said."""
     status = ("deployments", "status", "--env=", "--json")
@@ -102,6 +110,7 @@ ALL: tuple[Callable[[Session], Awaitable[None]], ...] = (
     roll_back,
     migrate,
     travel,
+    deploy_again,
     refused,
 )
 
@@ -112,11 +121,19 @@ def _version(run: Session, tag: str) -> str:
     return next(str(each["id"]) for each in found if each["annotations"].get("workers/tag", "") == tag)
 
 
-async def _answers(run: Session, path: str, *, count: int = 1, override: str = "") -> list[Any]:
-    headers = {"host": "demo.localhost"}
+async def _answers(
+    run: Session, path: str, *, count: int = 1, override: str = "", worker: str = "demo"
+) -> list[Any]:
+    headers = {"host": f"{worker}.localhost"}
     if override:
         headers["cloudflare-workers-version-overrides"] = f'demo="{override}"'
     url = f"http://127.0.0.1:{run.edge.front_port}"
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as front:
         answers = [await front.get(path) for _ in range(count)]
-    return [json.loads(each.text) if each.status_code == 200 else each.status_code for each in answers]
+    return [_answer(each) for each in answers]
+
+
+def _answer(response: httpx.Response) -> Any:
+    if response.status_code != 200:
+        return response.status_code
+    return response.text if response.text.startswith("<") else json.loads(response.text)

@@ -61,6 +61,7 @@ SUCCEEDS = (
     *("whoami", "first deploy", "deploy to staging", "upload v2", "upload v3", "versions list"),
     *("versions view", "split 10/90", "split 0/100", "deployments status", "deployments list", "rollback"),
     *("migrations list", "migrations apply", "execute", "time-travel info", "a write", "time-travel restore"),
+    *("deploy again", "deploy with assets"),
 )
 FAILS = {
     "wrong token": r"Authentication error \[code: 10000\]",
@@ -131,6 +132,19 @@ def test_traffic_follows_the_commands(done: Session):
     assert notes["with a migrated database"] == [{"version": "3", "notes": 1}]
     assert notes["notes before the restore"] == [{"version": "3", "notes": 2}]
     assert notes["notes after the restore"] == [{"version": "3", "notes": 1}]
+
+
+def test_a_deploy_takes_all_traffic(done: Session):
+    """
+    Of a Worker that exists it is an upload and a split; assets arrive by calls of their own.
+    """
+    calls = [call.partition("?")[0] for call in done.ran["deploy again"].calls if call.startswith("POST")]
+    pages = done.ran["deploy with assets"]
+
+    assert done.notes["after another deploy"] == ["4"]
+    assert [call.rpartition("/")[2] for call in calls[:2]] == ["versions", "deployments 200"]
+    assert done.notes["a page"] == ["<h1>notes</h1>"]
+    assert any("/workers/assets/upload" in call for call in pages.calls)
 
 
 def test_migrations_are_named_by_their_files(done: Session):

@@ -64,12 +64,14 @@ class Session:
     ran: dict[str, Ran] = field(default_factory=dict)
     notes: dict[str, list[Any]] = field(default_factory=dict)
 
-    async def run(self, name: str, *arguments: str, token: str | None = None) -> Ran:
+    async def run(
+        self, name: str, *arguments: str, token: str | None = None, config: str = "wrangler.jsonc"
+    ) -> Ran:
         """Run one command of wrangler in the project."""
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
             *(str(self.node.program), str(self.wrangler.script), *arguments),
-            *("--config", "wrangler.jsonc"),
+            *("--config", config),
             cwd=self.project,
             env=self._environment(token or self.edge.token),
             stdin=asyncio.subprocess.DEVNULL,
@@ -126,6 +128,11 @@ def lay_out(project: Path, *, database: str, staging_database: str) -> None:
         "env": {"staging": {"vars": {"VERSION": "1"}, "d1_databases": bound(staging_database)}},
     }
     (project / "wrangler.jsonc").write_text("// what the commands read\n" + json.dumps(told, indent=2))
+    (project / "public").mkdir()
+    (project / "public" / "index.html").write_text("<h1>notes</h1>")
+    (project / "public" / "style.css").write_text("h1 {}")
+    assets = {"name": "pages", "assets": {"directory": "public", "binding": "ASSETS"}}
+    (project / "pages.jsonc").write_text(json.dumps({**told, **assets}, indent=2))
 
 
 def node_for(wrangler: Wrangler) -> Node:
