@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from examples.demo.javascript import first_version
-from examples.demo.stage import TARGETS, sample_module
 from phasegate.domain.errors import BundleError
 from phasegate.domain.plan import Environment
 from phasegate.edge.config import EdgeConfig
 from phasegate.edge.server import Edge
 from phasegate.wiring import outside, read_bundle, settle_bundle
-from tests.release.stage import ROOT, SERVICE, make_database, settings_for
+from tests.release.javascript_stage import javascript_stage, projects
+from tests.release.stage import ROOT, SERVICE, settings_for
+from tests.release.test_keeper_takes_back import RELEASE, opened, watched
 from tests.toolchain import needs_wrangler
 
 INTEGRATION = ROOT / "examples" / "spring-rate-api" / "integration.py"
@@ -28,7 +29,7 @@ async def test_a_project_is_built_once_and_serves_both_environments(tmp_path: Pa
     """
     async with Edge(EdgeConfig(rate_limit=None)) as edge:
         settings = settings_for(edge, tmp_path)
-        project = await _project(edge, tmp_path, "0.1.12")
+        [project] = await projects(edge, tmp_path, "0.1.12")
 
         settled = await settle_bundle(settings, str(project))
         bundle = read_bundle(settings, settled)
@@ -54,16 +55,6 @@ async def test_a_ready_bundle_is_left_alone(tmp_path: Path):
     assert await settle_bundle(settings, "dist/bundle") == "dist/bundle"
 
 
-async def _project(edge: Edge, home: Path, version: str) -> Path:
-    ids = [await make_database(edge, f"{SERVICE}-{name}") for name in ("production", "staging")]
-    migrate = sample_module("build").apply_migrations
-    for database in ids:
-        await asyncio.to_thread(migrate, edge.api_url, edge.account_id, edge.token, database)
-    build = sample_module("build", of=TARGETS["workerd"]).build
-    built: Path = build(version, home / "projects", database_id=ids[0], staging_database_id=ids[1])
-    return built
-
-
 def _validate(url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(INTEGRATION)],
@@ -82,8 +73,28 @@ async def test_a_version_that_dies_at_start_up_is_refused_by_the_platform(tmp_pa
     """
     async with Edge(EdgeConfig(rate_limit=None)) as edge:
         settings = settings_for(edge, tmp_path)
-        project = await _project(edge, tmp_path, "0.1.13-startup")
+        [project] = await projects(edge, tmp_path, "0.1.13-startup")
         bundle = read_bundle(settings, await settle_bundle(settings, str(project)))
         async with outside(settings, role="test") as hands:
             with pytest.raises(BundleError, match=r"(?s)Uncaught TypeError.*index\.js.*code 10021"):
                 await hands.target.create(SERVICE, bundle, environment=Environment.STAGING, release="r")
+
+
+@needs_wrangler
+async def test_a_version_that_leaks_is_taken_back(tmp_path: Path):
+    """
+    The runtime ends it at its memory limit, its users get errors, and the keeper needs no more than that.
+    """
+    async with javascript_stage(tmp_path, "0.1.13-crash") as world:
+        await opened(world, "0.1.13-crash", world.plan())
+        traffic = asyncio.create_task(world.traffic(seconds=30, rate=100))
+
+        async def back() -> bool:
+            return (await world.weights()) == {"0.1.11": 100}
+
+        taken_back = await watched(world.settings, until=back, limit=30)
+        traffic.cancel()
+        state = await world.state(RELEASE)
+
+    assert taken_back
+    assert state.breach[0].criterion in ("error-rate", "health")
