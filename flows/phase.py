@@ -1,7 +1,7 @@
 """One body for every phase; the four of the runbook carry their own names in the UI."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import httpx
 from prefect import flow, get_run_logger
@@ -17,6 +17,7 @@ from tasks.promote import promote
 from tasks.record import begin, guard
 from tasks.restore import call_back
 from tasks.soak import soak
+from tasks.stall import stall
 from tasks.validate import load, validate
 
 AGAIN = timedelta(seconds=5)
@@ -33,8 +34,7 @@ async def phase_flow(release: str, name: str, phase: Phase, unguarded: str) -> S
     try:
         return await _work(release, name, phase, unguarded)
     except (Away, Superseded) as away:
-        again = datetime.now(UTC) + AGAIN
-        return Step(next=Next.SOAK, because=f"trying again in a moment: {away}", until=again)
+        return await stall(release, name, because=str(away))
     except (FixTheInput, CallAPerson) as trouble:
         why = await call_back(release, by=f"phase {name}", reason=str(trouble))
         return Step(next=Next.ABORT, because=why)

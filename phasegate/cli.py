@@ -1,12 +1,8 @@
 """The program ``phasegate``. Nothing heavy is imported before a command needs it."""
 
-import importlib
+import sys
 
-import click
-
-from phasegate import __version__
-
-_COMMANDS = {
+COMMANDS = {
     "abort": ("phasegate.cli_release:abort", "Take a release back, from any state."),
     "answer": ("phasegate.cli_release:answer", "Answer the question a release waits for."),
     "build": ("phasegate.cli_build:build", "Build a Worker project, without credentials."),
@@ -19,30 +15,30 @@ _COMMANDS = {
     "rollback": ("phasegate.cli_split:rollback", "Restore a known-good version at once."),
     "split": ("phasegate.cli_split:split", "Change traffic by hand, where no release does."),
 }
+PURPOSE = "Roll a backend change out in phases and never leave production unguarded."
+_OPTIONS = {"--version": "Show the version and exit.", "-h, --help": "Show this message and exit."}
 
 
-class _Lazy(click.Group):
-    """Lists its commands without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module, name = _COMMANDS[cmd_name][0].split(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in sorted(_COMMANDS.items())])
-
-
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="phasegate")
 def main() -> None:
-    """Roll a backend change out in phases and never leave production unguarded."""
+    """Run one command; which ones there are is said without importing click, which takes longer."""
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        print(overview())
+        return
+    from phasegate.cli_group import group
+
+    group(COMMANDS, purpose=PURPOSE)(prog_name="phasegate")
+
+
+def overview() -> str:
+    """What ``phasegate --help`` prints, in click's own form."""
+    commands = {name: text for name, (_, text) in sorted(COMMANDS.items())}
+    head = f"Usage: phasegate [OPTIONS] COMMAND [ARGS]...\n\n  {PURPOSE}\n\n"
+    return f"{head}Options:\n{_columns(_OPTIONS)}\n\nCommands:\n{_columns(commands)}"
+
+
+def _columns(rows: dict[str, str]) -> str:
+    width = max(map(len, rows))
+    return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows.items())
 
 
 if __name__ == "__main__":

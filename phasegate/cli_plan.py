@@ -7,17 +7,11 @@ import click
 
 from phasegate.cli_errors import FIX_THE_INPUT, complain, reports_errors
 
-PLANS = Path("deployments/plans")
 
-
-def plan_folders(extra: tuple[Path, ...] = ()) -> tuple[Path, ...]:
-    """Where plans are looked up: *extra*, then what is configured, else the shipped ones."""
+def _search(extra: tuple[Path, ...]) -> tuple[Path, ...]:
     from phasegate.settings import Settings
 
-    settings = Settings()
-    own, shipped = settings.project / PLANS, Path(__file__).parent.parent / PLANS
-    usual = (own,) if shipped.resolve() == own.resolve() else (own, shipped)
-    return (*extra, *(settings.plans or usual))
+    return (*extra, *Settings().plan_places)
 
 
 _folders = click.option(
@@ -40,7 +34,7 @@ def plan() -> None:
 @reports_errors
 def check(sources: tuple[str, ...], extra: tuple[Path, ...]) -> None:
     """Check plans, given as files or by name, and name every fault; exit code 2 if there is one."""
-    sound = [_check(source, plan_folders(extra)) for source in sources]
+    sound = [_check(source, _search(extra)) for source in sources]
     if not all(sound):
         sys.exit(FIX_THE_INPUT)
 
@@ -73,7 +67,7 @@ def show(name: str, extra: tuple[Path, ...]) -> None:
     from phasegate.adapters.plan_yaml import load_plan
     from phasegate.report.plan_table import plan_table
 
-    table = plan_table(load_plan(name, search=plan_folders(extra)))
+    table = plan_table(load_plan(name, search=_search(extra)))
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
 
@@ -85,7 +79,7 @@ def list_plans(extra: tuple[Path, ...]) -> None:
     """List the plans that can be named."""
     from phasegate.adapters.plan_yaml import plan_names
 
-    for name in plan_names(plan_folders(extra)):
+    for name in plan_names(_search(extra)):
         click.echo(name)
 
 

@@ -11,6 +11,8 @@ from pydantic_settings import SettingsError as Unreadable
 from phasegate.domain.errors import SettingsError
 from phasegate.domain.quantities import Duration
 
+PLANS = Path("deployments/plans")
+
 
 class Settings(BaseSettings):
     """Addresses, account and token. Every field is an environment variable with the prefix ``PHASEGATE_``."""
@@ -57,6 +59,15 @@ class Settings(BaseSettings):
     staging_env: str = Field(
         default="staging", description="Staging's environment in wrangler's configuration"
     )
+
+    @property
+    def plan_places(self) -> tuple[Path, ...]:
+        """Where plans are looked for: what is configured; else the project's own, then the shipped ones."""
+        if self.plans:
+            return self.plans
+        shipped = Path(__file__).resolve().parent.parent / PLANS
+        own = self.project / PLANS
+        return (own, shipped) if own.resolve() != shipped else (shipped,)
 
 
 def _words(fault: Any) -> str:

@@ -145,23 +145,14 @@ def _beside_ledger(settings: Settings) -> Path:
     return settings.project / ".phasegate"
 
 
-def plan_directories(settings: Settings) -> tuple[Path, ...]:
-    """Where plans are looked for: what is configured, else the project's own, else the shipped ones."""
-    if settings.plans:
-        return settings.plans
-    shipped = Path(__file__).resolve().parent.parent / "deployments" / "plans"
-    own = settings.project / "deployments" / "plans"
-    return (own, shipped) if own.resolve() != shipped else (shipped,)
-
-
 def read_plan(settings: Settings, name: str) -> RolloutPlan:
     """The plan called *name*, or the file of that path; raises PlanError."""
-    return load_plan(name, search=plan_directories(settings))
+    return load_plan(name, search=settings.plan_places)
 
 
 def known_plans(settings: Settings) -> tuple[str, ...]:
     """The names of every plan that can be read."""
-    return plan_names(plan_directories(settings))
+    return plan_names(settings.plan_places)
 
 
 async def settle_bundle(settings: Settings, path: str) -> str:

@@ -34,7 +34,7 @@ def test_check_says_ok_in_one_line_for_each_plan():
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
         f"ok production: {weights}, at least 30h5m",
-        f"ok {PLANS / 'demo.yaml'}: {weights}, at least 1m",
+        f"ok {PLANS / 'demo.yaml'}: {weights}, at least 1m3s",
     ]
 
 

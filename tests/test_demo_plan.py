@@ -60,7 +60,7 @@ def test_the_demo_takes_a_minute_of_soaks():
     """
     demo, keep = (load_plan(name, search=(SHIPPED,)) for name in ("demo", "demo-keep"))
 
-    assert demo.shortest == timedelta(seconds=60)
+    assert demo.shortest == timedelta(seconds=63)
     assert demo.phase("staging").gate.limit == timedelta(seconds=45)
     assert keep.phase("staging").gate.limit == timedelta(hours=1)
     assert demo.phase("full").low_traffic is LowTraffic.HOLD

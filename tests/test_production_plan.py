@@ -1,6 +1,6 @@
 """The shipped plans carry the runbook: each of its numbers, asserted where the plan has it."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from phasegate.domain.criteria import (
     Level,
     NoCriticalAlert,
     Reported,
+    Unreported,
 )
-from phasegate.domain.plan import Attribution, Environment, LowTraffic, OnExpiry, Phase, RolloutPlan
+from phasegate.domain.plan import Attribution, Environment, LowTraffic, Phase, RolloutPlan
 
 SHIPPED = Path(__file__).parents[1] / "deployments" / "plans"
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -69,7 +70,7 @@ def test_the_success_criteria_of_every_phase(plan, name):
     """
     "Error rate < 0.1%, P95 latency < 500ms, zero critical alerts, all health checks passing".
     """
-    proved = {rule for rule in plan.phase(name).success if not isinstance(rule, Attested)}
+    proved = {rule for rule in plan.phase(name).success if not isinstance(rule, Attested | Unreported)}
 
     assert proved == {
         ErrorRateBelow(metric="error-rate", below=0.001),
@@ -148,18 +149,6 @@ def test_staging_is_validated_loaded_and_tried(plan):
     ]
 
 
-def test_go_no_go_asks_both_roles(plan):
-    """
-    "Go/No-Go Decision: Engineering Lead + Product Owner"; later phases advance by themselves.
-    """
-    gate = plan.phase("staging").gate
-
-    assert gate.roles == ("engineering-lead", "product-owner")
-    assert gate.on_expiry is OnExpiry.REJECT
-    assert [plan.phase(name).gate for name in TAKING] == [None, None, None]
-    assert {phase.hold.on_expiry for phase in plan.phases} == {OnExpiry.REJECT}
-
-
 def test_the_alert_table(plan):
     """
     Eight lines, in the runbook's order.
@@ -232,50 +221,6 @@ def test_the_clocks(plan):
     assert (plan.telemetry.settle, plan.telemetry.silence_warns) == (2 * MINUTE, 5 * MINUTE)
     assert plan.telemetry.silence_holds == 15 * MINUTE
     assert plan.shortest == 30 * HOUR + 5 * MINUTE
-
-
-def test_the_checklists_have_every_line(plan):
-    """
-    6 + 6 + 5 + 11 lines before, 5 + 5 + 5 after.
-    """
-    groups = [item.group for item in plan.preflight]
-
-    assert [groups.count(group) for group in dict.fromkeys(groups)] == [6, 6, 5, 11]
-    assert {period: len(items) for period, items in plan.verification.items()} == {
-        "immediate": 5,
-        "short-term": 5,
-        "long-term": 5,
-    }
-
-
-def test_machines_prove_exactly_the_validation_tests(plan):
-    """
-    The keys are those that the validation command prints.
-    """
-    assert [item.check for item in plan.preflight if item.check] == [
-        *["health", "crud-create", "crud-read", "crud-update", "crud-delete"],
-        *["sync-up", "sync-down", "sync-conflict", "auth-401", "auth-expiry", "auth-refresh"],
-    ]
-
-
-def test_what_is_done_afterwards_and_who_keeps_the_plan(plan):
-    """
-    Post-deployment tasks, owner, last and next review a quarter later.
-    """
-    assert plan.phase("full").tasks == (
-        "Update production documentation",
-        "Archive old deployment",
-        "Clean up staging resources",
-        "Schedule post-mortem (if issues occurred)",
-    )
-    assert (plan.owner, plan.reviewed, plan.upkeep.next_review) == (
-        "Platform Engineering",
-        "2026-02-17",
-        "2026-05-17",
-    )
-    assert date.fromisoformat(plan.upkeep.next_review) - date.fromisoformat(plan.reviewed) < timedelta(
-        days=93
-    )
 
 
 def test_low_traffic_never_promotes_in_production(plan):

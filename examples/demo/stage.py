@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import json
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -196,11 +197,24 @@ def _start_traffic(processes: Processes, edge: dict[str, object], home: Path, ra
 
 def _start_workers(processes: Processes, deploy: tuple[str, ...]) -> None:
     """Worker, keeper and the deployments at the same time; each takes seconds to import Prefect."""
-    pool = {"name": POOL, "type": "process"}
-    httpx.post(f"{processes.env['PREFECT_API_URL']}/work_pools/", json=pool, timeout=30).raise_for_status()
+    with prefect_client(processes.env) as client:
+        client.post("/work_pools/", json={"name": POOL, "type": "process"}).raise_for_status()
     processes.start("worker", "-m", "prefect", "worker", "start", "--pool", POOL, "--name", "demo")
     processes.start("keeper", "-m", "phasegate.cli", "keeper", "--name", "keeper")
     processes.run("deploy", "-m", "prefect", "--no-prompt", "deploy", *deploy)
+
+
+def prefect_client(env: dict[str, str]) -> httpx.Client:
+    """A client of the stage's Prefect API, with credentials and a CSRF token where its server wants them."""
+    user, _, password = env.get("PREFECT_API_AUTH_STRING", "").partition(":")
+    client = httpx.Client(
+        base_url=env["PREFECT_API_URL"], auth=(user, password) if user else None, timeout=30
+    )
+    name = uuid.uuid4().hex
+    answer = client.get("/csrf-token", params={"client": name})
+    if answer.status_code == 200:
+        client.headers.update({"Prefect-Csrf-Client": name, "Prefect-Csrf-Token": answer.json()["token"]})
+    return client
 
 
 def _healthy(url: str) -> bool:

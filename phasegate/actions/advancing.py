@@ -8,6 +8,7 @@ returns a step. Killed at any point and called again, it goes on where it was.
 from datetime import datetime
 
 from phasegate.actions.collecting import collect, collect_staging, probe_candidate, probe_staging
+from phasegate.actions.inquiring import inquire, unasked
 from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.actions.sharing import note_share
@@ -34,14 +35,15 @@ from phasegate.domain.verdict import Finding, Reason, Verdict
 async def begin_soak(
     outside: Outside, release: str, phase: Phase, *, since: datetime, until: datetime
 ) -> ReleaseState:
-    """Note that *phase* is watched from *since* on; a soak that has begun is left as it is."""
+    """Note that *phase* is watched from *since* on, and ask people to look; a soak that has begun is kept."""
 
     def start(state: ReleaseState) -> Event | None:
         if phase.name in state.soaks or state.aborting:
             return None
         return Soaking(phase=phase.name, since=since, until=until)
 
-    return await outside.journal.record(release, start)
+    await outside.journal.record(release, start)
+    return await inquire(outside, release, phase)
 
 
 async def look(outside: Outside, state: ReleaseState, judging: Judging) -> Verdict | None:
@@ -119,6 +121,8 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
         await refuse_foreign(outside, release)
         state = await note_share(outside, release, phase)
     decision = _decide(state, phase, verdict)
+    if decision.action is Action.PROMOTE and phase.name not in state.holds_passed:
+        decision = unasked(state, phase) or decision
     await outside.journal.record(
         release, lambda s: None if s.aborting else Decided(phase=phase.name, decision=decision)
     )

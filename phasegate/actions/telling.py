@@ -15,7 +15,7 @@ async def tell(
     """
     Put a notice into the outbox; *once* names its cause, so that telling twice stores it once.
     """
-    ident = hashlib.sha256(f"{release}/{once}".encode()).hexdigest()[:16]
+    ident = notice_id(release, once)
 
     def decide(state: ReleaseState) -> Notice | None:
         if ident in state.notices:
@@ -24,6 +24,11 @@ async def tell(
         return Notice(id=ident, level=level, channels=channels, subject=subject, text=text)
 
     return await outside.journal.record(release, decide)
+
+
+def notice_id(release: str, once: str) -> str:
+    """The id of the notice that tells of *once*."""
+    return hashlib.sha256(f"{release}/{once}".encode()).hexdigest()[:16]
 
 
 async def deliver(outside: Outside, release: str) -> ReleaseState:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from phasegate.adapters.load_command import BAD_INPUT
+from phasegate.adapters.load_plan import BAD_INPUT
 from phasegate.adapters.program import Ran, run_program
 from phasegate.domain.errors import FixTheInput
 from phasegate.domain.phase import Load

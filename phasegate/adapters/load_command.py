@@ -14,11 +14,10 @@ from typing import TextIO
 import uvloop
 
 from phasegate.adapters.load import run_load
-from phasegate.adapters.load_plan import LoadPlan, plan_from_file
+from phasegate.adapters.load_plan import BAD_INPUT, LoadPlan, plan_from_file
 from phasegate.adapters.load_report import LoadReport, LoadSample
 from phasegate.domain.errors import Away, FixTheInput
 
-BAD_INPUT = 2
 SERVICE_AWAY = 3
 
 

@@ -14,6 +14,8 @@ MAX_RATE = 5_000.0
 MAX_DURATION = timedelta(hours=24)
 MAX_STEADY = timedelta(days=7)
 SLOT = "{slot}"
+# How the program ends whose plan cannot be used; here, so that who starts it need not import what sends.
+BAD_INPUT = 2
 
 
 class LoadPlanError(FixTheInput):

@@ -42,15 +42,30 @@ class NoCriticalAlert(Rule):
 
 
 class Attested(Rule):
-    """Success that only a person can see; it is asked in the gate's form."""
+    """Success that a person vouches for; it is asked in the gate's form, so the phase has a gate."""
 
     metric: Literal["attested"]
     text: str = Field(min_length=3, description="What the person attests, as the runbook words it.")
 
 
+class Unreported(Rule):
+    """
+    Success as long as nobody reports the contrary: named people are told to look when the phase begins.
+
+    Silence until the end of the soak means that nothing was seen; without a channel that
+    took the message nobody was asked, and the phase is held.
+    """
+
+    metric: Literal["unreported"]
+    text: str = Field(min_length=3, description="What must not be reported, as the runbook words it.")
+    asked: tuple[str, ...] = Field(min_length=1, description="The roles that are asked to look.")
+
+
 SuccessCriterion = Annotated[
-    ErrorRateBelow | LatencyBelow | HealthPassing | NoCriticalAlert | Attested, Field(discriminator="metric")
+    ErrorRateBelow | LatencyBelow | HealthPassing | NoCriticalAlert | Attested | Unreported,
+    Field(discriminator="metric"),
 ]
+ASKED_OF_PEOPLE = frozenset({"attested", "unreported"})
 
 
 class ErrorRateAbove(Rule):

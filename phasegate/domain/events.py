@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from phasegate.domain.checklist import Result
 from phasegate.domain.decision import Decision
 from phasegate.domain.happening import Happening
+from phasegate.domain.outage import Stalled
 from phasegate.domain.outbox import Delivered, Notice
 from phasegate.domain.plan import Environment
 from phasegate.domain.questions import Answered, AnswerRefused, Asked, Choice, Expired, Withdrawn
@@ -262,6 +263,7 @@ Event = Annotated[
     | Recovered
     | Notice
     | Delivered
+    | Stalled
     | Noted
     | Ended,
     Field(discriminator="kind"),

@@ -5,8 +5,6 @@ A release's state is nothing but the fold of its events; two replays of the same
 events are equal, and a run that died goes on from here.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -14,12 +12,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from phasegate.domain import events as e
+from phasegate.domain.chain import GENESIS, chain, first_break
 from phasegate.domain.checklist import Result
 from phasegate.domain.plan import STORED, Environment, Phase, RolloutPlan
 from phasegate.domain.verdict import Reason, Verdict
 from phasegate.domain.versions import LiveSplit, Version
 
-GENESIS = "0" * 64
+__all__ = ["GENESIS", "ReleaseState", "SoakState", "chain", "first_break", "replay"]
 
 
 class SoakState(BaseModel):
@@ -79,6 +78,8 @@ class ReleaseState(BaseModel):
     accepted: dict[str, bool] = {}
     notices: dict[str, e.Notice] = {}
     undelivered: tuple[tuple[str, str], ...] = ()
+    reached: tuple[str, ...] = ()
+    stalled_since: datetime | None = None
     ended: e.Ended | None = None
 
     @property
@@ -127,38 +128,6 @@ class ReleaseState(BaseModel):
         return any(split.weight(self.canary.id) > 0 for split in splits)
 
 
-def chain(previous: str, *, release: str, seq: int, at: datetime, by: str, event: e.Event) -> str:
-    """The hash of one row: SHA-256 over the previous hash and the row's canonical JSON."""
-    body = {
-        "release": release,
-        "seq": seq,
-        "at": at.isoformat(),
-        "by": by,
-        "event": event.model_dump(mode="json"),
-    }
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
-
-
-def first_break(rows: Iterable[e.Recorded]) -> str:
-    """
-    Where the chain breaks, in words; empty when it holds.
-
-    A row breaks it when its number is not the next, its ``previous`` is not the
-    hash of the row before, or its own hash is not that of its content.
-    """
-    previous = GENESIS
-    for seq, row in enumerate(rows, start=1):
-        if row.seq != seq:
-            return f"row {seq} is missing: the next one is numbered {row.seq}"
-        if row.previous != previous:
-            return f"row {seq} does not follow row {seq - 1}: its previous hash is {row.previous[:12]}…"
-        if chain(previous, release=row.release, seq=seq, at=row.at, by=row.by, event=row.event) != row.hash:
-            return f"row {seq} ({row.event.kind}) was changed after it was written"
-        previous = row.hash
-    return ""
-
-
 def replay(rows: Iterable[e.Recorded], state: ReleaseState | None = None) -> ReleaseState:
     """
     Fold *rows* into a state, going on from *state* when given.
@@ -192,7 +161,7 @@ def _first(row: e.Recorded) -> ReleaseState:
 def _next(state: ReleaseState, row: e.Recorded) -> ReleaseState:
     changes = _FOLD[row.event.kind](state, row) if row.event.kind in _FOLD else {}
     if row.event.kind in _PROGRESS:
-        changes = {**changes, "drivers": 0}
+        changes = {**changes, "drivers": 0, "stalled_since": None}
     return state.model_copy(update={**changes, "seq": row.seq, "at": row.at})
 
 
@@ -256,7 +225,11 @@ def _delivered(state: ReleaseState, row: Any) -> dict[str, Any]:
     if not row.event.ok and not row.event.given_up:
         return {}
     done = (row.event.notice, row.event.channel)
-    return {"undelivered": tuple(item for item in state.undelivered if item != done)}
+    left = tuple(item for item in state.undelivered if item != done)
+    return {
+        "undelivered": left,
+        "reached": (*state.reached, row.event.notice) if row.event.ok else state.reached,
+    }
 
 
 # After one of these a run got further than the one before it; ``drivers`` counts runs since the last.
@@ -296,5 +269,6 @@ _FOLD: dict[str, Any] = {
     "recovered": lambda s, r: {"recovered": r.event},
     "notice": _notice,
     "delivered": _delivered,
+    "stalled": lambda s, r: {"stalled_since": s.stalled_since or r.at},
     "ended": lambda s, r: {"ended": r.event},
 }

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from phasegate.domain.checklist import Item
 from phasegate.domain.criteria import AlertRule, Level, Rule
+from phasegate.domain.outage import Outage
 from phasegate.domain.phase import (
     NAME,
     Environment,
@@ -40,6 +41,7 @@ __all__ = [
     "LowTraffic",
     "OnExpiry",
     "OnLost",
+    "Outage",
     "Phase",
     "Recovery",
     "RolloutPlan",
@@ -136,6 +138,7 @@ class RolloutPlan(Rule):
     health: HealthContract
     telemetry: Telemetry
     recovery: Recovery
+    outage: Outage = Outage()
     alerts: tuple[AlertRule, ...] = Field(description="The alert table. Alerts tell, they take nothing back.")
     channels: dict[Level, tuple[str, ...]] = Field(description="Where alerts of each level go.")
     communication: Communication | None = None

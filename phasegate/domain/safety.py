@@ -12,7 +12,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 from phasegate.domain.checklist import JUDGED, By, Item
-from phasegate.domain.criteria import Level, RollbackThreshold
+from phasegate.domain.criteria import ASKED_OF_PEOPLE, Level, RollbackThreshold
 from phasegate.domain.phase import Environment, Gate, Phase
 from phasegate.domain.quantities import format_duration as said
 from phasegate.domain.quantities import format_rate
@@ -51,6 +51,7 @@ def unsafe(plan: "RolloutPlan") -> tuple[Fault, ...]:
         _waits,
         _alerting,
         _guards,
+        _people,
         _soaks,
         _contradictions,
         _health,
@@ -129,7 +130,7 @@ def _guards(plan: "RolloutPlan") -> Iterator[Fault]:
 
 
 def _unguarded(phase: Phase) -> Iterator[tuple[str, str]]:
-    if not any(rule.metric != "attested" for rule in phase.success):
+    if not any(rule.metric not in ASKED_OF_PEOPLE for rule in phase.success):
         yield "success", "0 criteria that a machine can judge; allowed: at least 1"
     if phase.takes_traffic and not any(_can_act(rule, phase) for rule in phase.rollback):
         yield (
@@ -144,6 +145,24 @@ def _unguarded(phase: Phase) -> Iterator[tuple[str, str]]:
     for field in ("load", "validation"):
         if getattr(phase, field) is not None:
             yield field, "in a production phase; allowed: in staging phases only"
+
+
+def _people(plan: "RolloutPlan") -> Iterator[Fault]:
+    """What only people can see is asked of somebody."""
+    for index, phase in enumerate(plan.phases):
+        for which, rule in enumerate(phase.success):
+            path = ("phases", index, "success", which, "metric")
+            if rule.metric == "attested" and phase.gate is None:
+                yield Fault(
+                    path,
+                    f"attested in {phase.name!r}, which has no gate, so {rule.text!r} is asked of nobody; "
+                    "allowed: a gate, or unreported",
+                )
+            if rule.metric == "unreported" and not phase.takes_traffic:
+                yield Fault(
+                    path,
+                    f"unreported in {phase.name!r}, which takes no traffic; allowed: attested, at a gate",
+                )
 
 
 def _can_act(rule: RollbackThreshold, phase: Phase) -> bool:

@@ -63,6 +63,8 @@ async def _wake_if_due(outside: Outside, state: ReleaseState, status: RunStatus)
 def _stuck_at(state: ReleaseState) -> datetime:
     """When a run that should act is no longer believed to; its process may have died unseen."""
     work, phase = state.plan.recovery.limit if state.aborting else timedelta(0), state.current
+    if state.stalled_since is not None:
+        work += state.plan.outage.limit
     if phase is not None and phase.validation is not None:
         work += phase.validation.limit
     if phase is not None and phase.load is not None:

@@ -154,6 +154,7 @@ _WORDS: dict[str, Callable[[Any, Tags], str]] = {
     ),
     "notice": _notice,
     "delivered": _delivered,
+    "stalled": lambda e, _: f"{e.phase}: cannot go on at present: {e.because}",
     "noted": lambda e, _: e.text,
     "ended": lambda e, _: _with(f"the release ended: {e.outcome}", e.summary),
 }

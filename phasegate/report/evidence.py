@@ -7,7 +7,7 @@ It is a function of its arguments alone, so its digest says what an approval ans
 from datetime import timedelta
 
 from phasegate.domain.approval import evidence_digest
-from phasegate.domain.criteria import Attested, ErrorRateAbove
+from phasegate.domain.criteria import Attested, ErrorRateAbove, Unreported
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute
 from phasegate.domain.phase import Environment, Phase
@@ -42,6 +42,7 @@ def verdict_markdown(state: ReleaseState, verdict: Verdict | None, minutes: tupl
         _alerts(verdict),
         _load(state),
         _checks(state, phase),
+        _unreported(phase),
         watch_markdown(phase.watch if phase else ()),
         _facts(state, verdict),
     )
@@ -138,6 +139,12 @@ def _checks(state: ReleaseState, phase: Phase | None) -> str:
     items = (*phase.checklist, *(state.plan.preflight if staging else ()))
     attested = tuple(rule.text for rule in phase.success if isinstance(rule, Attested))
     return checklist_markdown(items, state.checks.get(phase.name, ()), attested=attested)
+
+
+def _unreported(phase: Phase | None) -> str:
+    rules = [rule for rule in phase.success if isinstance(rule, Unreported)] if phase else []
+    lines = [f"{plain(rule.text)} ({plain(', '.join(rule.asked))})" for rule in rules]
+    return f"**Asked of people; silence means that nothing was seen**\n\n{bullets(lines)}" if rules else ""
 
 
 def _facts(state: ReleaseState, verdict: Verdict | None) -> str:

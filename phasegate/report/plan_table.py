@@ -15,6 +15,7 @@ from phasegate.domain.criteria import (
     Reported,
     RollbackThreshold,
     SuccessCriterion,
+    Unreported,
 )
 from phasegate.domain.phase import Phase
 from phasegate.domain.plan import RolloutPlan
@@ -60,10 +61,15 @@ def words(rule: SuccessCriterion | RollbackThreshold) -> str:
             return "health checks pass"
         case NoCriticalAlert():
             return "no critical alert"
-        case Attested():
-            return f"attested: {rule.text}"
+        case Attested() | Unreported():
+            return _of_people(rule)
         case _:
             return _threshold(rule)
+
+
+def _of_people(rule: Attested | Unreported) -> str:
+    by = f"unreported by {', '.join(rule.asked)}" if isinstance(rule, Unreported) else "attested"
+    return f"{by}: {rule.text}"
 
 
 def _threshold(rule: RollbackThreshold) -> str:

@@ -52,8 +52,8 @@ def test_every_fault_is_named_with_its_line(tmp_path):
 
     assert faults(tmp_path, text) == [
         "x.yaml:2: nam: unknown key; did you mean 'name'? allowed: name, description, owner, reviewed, "
-        "interval, tick, alpha, attribution, on_lost_run, health, telemetry, recovery, alerts, channels, "
-        "communication, preflight, phases, verification, upkeep, extends",
+        "interval, tick, alpha, attribution, on_lost_run, health, telemetry, recovery, outage, alerts, "
+        "channels, communication, preflight, phases, verification, upkeep, extends",
         "x.yaml:3: tick: 5 is not a duration; write a number and a unit (ms, s, m, h, d), "
         "such as 2h or 1500ms",
         "x.yaml:4: alpha: '0%' is not allowed; allowed: a percentage such as 0.1% or a number from 0 to 1, "
@@ -67,9 +67,9 @@ def test_every_fault_is_named_with_its_line(tmp_path):
         "x.yaml:11: phases.canary.soak.duratoin: unknown key; did you mean 'duration'? "
         "allowed: duration, warmup, extensions",
         "x.yaml:13: phases.canary.success[0].metric: 'error-rte' is not allowed; did you mean 'error-rate'? "
-        "allowed: attested, critical-alerts, error-rate, health, latency",
+        "allowed: attested, critical-alerts, error-rate, health, latency, unreported",
         "x.yaml:14: phases.canary.success[1].metric: required and not given; "
-        "allowed: attested, critical-alerts, error-rate, health, latency",
+        "allowed: attested, critical-alerts, error-rate, health, latency, unreported",
         "x.yaml:15: phases.canary.success[2].below: '5 lightyears' is not a duration; write a number and a "
         "unit (ms, s, m, h, d), such as 2h or 1500ms",
         "x.yaml:17: phases.full.low_traffic: 'acept' is not allowed; did you mean 'accept'? "

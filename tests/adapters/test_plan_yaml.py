@@ -74,7 +74,8 @@ def test_null_removes_an_optional_value(tmp_path):
     path = write(
         tmp_path,
         "x.yaml",
-        "extends: production\nupkeep: null\nphases:\n  - {name: staging, gate: null, checklist: ~}\n",
+        "extends: production\nupkeep: null\nphases:\n  - {name: staging, gate: null, checklist: ~,\n"
+        "     success: [{metric: health}]}\n",
     )
 
     plan = load_plan(path, search=(SHIPPED,))

@@ -8,6 +8,7 @@ from phasegate.domain.judge import Judge
 from phasegate.domain.observation import Counts, Minute, Probe
 from phasegate.domain.plan import RolloutPlan
 from phasegate.domain.verdict import Finding, Reason, Verdict
+from tests.domain import plan_cases
 
 T0 = datetime(2026, 2, 17, 3, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -40,52 +41,26 @@ GATE = {"name": "hold", "question": "Go on?", "roles": ["lead"], "limit": "1h", 
 def a_phase(name: str, weight: float, **changes: Any) -> dict[str, Any]:
     """A phase of the runbook; staging when *weight* is 0."""
     phase = {
-        "name": name,
-        "title": f"Phase {name}",
         "environment": "production" if weight else "staging",
-        "weight": weight,
         "soak": {"duration": "2h"} if weight else None,
         "success": SUCCESS,
         "rollback": (ERRORS, LATENCY, HEALTH),
-        "low_traffic": "hold",
+        "gate": GATE,
         "hold": GATE,
     }
-    return {**phase, **changes}
+    return plan_cases.a_phase(name, weight, **{**phase, **changes})
 
 
 def a_plan(*, phases: Iterable[dict[str, Any]] = (), **changes: Any) -> RolloutPlan:
     """The runbook's plan: 0, 10, 50 and 100 %, minutes, alpha 1 %, literal."""
     standard = (a_phase("staging", 0), a_phase("canary", 10), a_phase("partial", 50), a_phase("full", 100))
     plan = {
-        "name": "backend",
-        "description": "The standard rollout.",
-        "owner": "Platform Engineering",
-        "interval": "1m",
-        "tick": "5s",
-        "alpha": "1%",
-        "attribution": "literal",
-        "on_lost_run": "resume",
-        "health": {
-            "path": "/health",
-            "every": "30s",
-            "status": 200,
-            "within": "1s",
-            "fields": ["status"],
-            "expect": {"status": "healthy"},
-        },
-        "telemetry": {
-            "settle": "2m",
-            "silence_warns": "5m",
-            "silence_holds": "15m",
-            "share_within": 5,
-            "share_limit": "15m",
-        },
         "recovery": {"steady_for": "15m", "limit": "1h"},
         "alerts": ALERTS,
         "channels": {"critical": ["pager"], "warning": ["chat"], "info": ["log"]},
         "phases": tuple(phases) or standard,
     }
-    return RolloutPlan.model_validate({**plan, **changes})
+    return RolloutPlan.model_validate(plan_cases.a_plan(**{**plan, **changes}))
 
 
 def a_judge(plan: RolloutPlan | None = None, *, phase: str = "canary", control: str = STABLE) -> Judge:

@@ -8,64 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from phasegate.domain.plan import RolloutPlan
-
-HOLD = {
-    "name": "hold",
-    "question": "Go on anyway?",
-    "roles": ["engineering-lead"],
-    "limit": "1h",
-    "on_expiry": "reject",
-}
-
-
-def a_phase(name: str, weight: float, **fields: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "title": f"The {name} phase",
-        "environment": "production",
-        "weight": weight,
-        "soak": {"duration": "10m"},
-        "success": [{"metric": "error-rate", "below": "0.1%"}],
-        "rollback": [{"metric": "error-rate", "above": "1%"}],
-        "low_traffic": "hold",
-        "hold": HOLD,
-    } | fields
-
-
-def staging(**fields: Any) -> dict[str, Any]:
-    return a_phase("staging", 0, environment="staging", soak=None, rollback=[]) | fields
-
-
-def a_plan(**fields: Any) -> dict[str, Any]:
-    return {
-        "name": "small",
-        "description": "A small plan",
-        "owner": "Platform",
-        "interval": "1m",
-        "tick": "5s",
-        "alpha": "1%",
-        "attribution": "literal",
-        "on_lost_run": "resume",
-        "health": {
-            "path": "/health",
-            "every": "30s",
-            "status": 200,
-            "within": "1s",
-            "fields": ["status"],
-            "expect": {"status": "healthy"},
-        },
-        "telemetry": {
-            "settle": "2m",
-            "silence_warns": "5m",
-            "silence_holds": "15m",
-            "share_within": 5,
-            "share_limit": "10m",
-        },
-        "recovery": {"steady_for": "5m", "limit": "1h"},
-        "alerts": [],
-        "channels": {"critical": ["pagerduty"]},
-        "phases": [staging(), a_phase("canary", 10), a_phase("full", 100)],
-    } | fields
+from tests.domain.plan_cases import ATTESTED, HOLD, PROVED, UNREPORTED, a_phase, a_plan, staging
 
 
 def faults(**fields: Any) -> list[str]:
@@ -138,8 +81,18 @@ def test_a_phase_that_is_not_there_is_a_key_error():
             "allowed: at least 1",
         ),
         (
-            [a_phase("canary", 10, success=[{"metric": "attested", "text": "fine"}]), a_phase("full", 100)],
+            [a_phase("canary", 10, success=[UNREPORTED]), a_phase("full", 100)],
             "phases.0.success: 0 criteria that a machine can judge; allowed: at least 1",
+        ),
+        (
+            [a_phase("canary", 10, success=[PROVED, ATTESTED]), a_phase("full", 100)],
+            "phases.0.success.1.metric: attested in 'canary', which has no gate, so 'all is well' is asked "
+            "of nobody; allowed: a gate, or unreported",
+        ),
+        (
+            [staging(success=[PROVED, UNREPORTED]), a_phase("full", 100)],
+            "phases.0.success.1.metric: unreported in 'staging', which takes no traffic; "
+            "allowed: attested, at a gate",
         ),
         (
             [
@@ -195,6 +148,10 @@ def test_an_unguarded_phase_is_refused(phases, says):
         (
             {"recovery": {"steady_for": "1h", "limit": "1h"}},
             "recovery.limit: 1h with steady_for 1h; allowed: more than 1h",
+        ),
+        (
+            {"outage": {"tell_after": "1h", "limit": "1h"}},
+            "tell_after 1h with limit 1h; allowed: less than 1h",
         ),
         ({"channels": {"critical": []}}, "channels: 0 channels for critical; allowed: at least 1"),
         ({"channels": {"info": ["log"]}}, "channels: 0 channels for critical; allowed: at least 1"),

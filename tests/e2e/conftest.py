@@ -1,16 +1,26 @@
-"""One house for all end-to-end tests of a session."""
+"""One house, and so one Prefect server, for all tests of a session that need one."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from examples.demo.processes import Processes
-from examples.demo.stage import environment, set_up
+from examples.demo.stage import environment, prefect_client, set_up
+from phasegate.adapters.prefect_runs import PrefectRuns
 from phasegate.settings import Settings
 from tests.e2e.house import WAIT_IN_PLACE, House, plans_setting
+from tests.e2e.paper_runs import RELEASE, ROLLBACK, Prefect, the_runs
 
 RATE = 60.0
+AUTH = "ada:lovelace"
+# As a server is set up where others can reach it; whoever talks to it must bear that.
+HARDENED = {
+    "PREFECT_SERVER_API_AUTH_STRING": AUTH,
+    "PREFECT_API_AUTH_STRING": AUTH,
+    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+    "PHASEGATE_PREFECT_AUTH": AUTH,
+}
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +36,32 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         "PHASEGATE_PLANS": plans_setting(),
         "PHASEGATE_API_TIMEOUT": "60",
     }
-    processes = Processes(logs, {**environment(home), **ours})
+    processes = Processes(logs, {**environment(home), **HARDENED, **ours})
     try:
         bad = ("0.1.13-errors",)
         stage = set_up(processes, home, versions=bad, rate=RATE, say=print, deploy=("--all",))
-        yield House(stage=stage, processes=processes, settings=Settings())
+        with prefect_client(processes.env) as client:
+            yield House(stage=stage, processes=processes, settings=Settings(), client=client)
     finally:
         processes.end_all()
         _restore(before)
+
+
+@pytest.fixture(scope="session")
+def prefect(house: House) -> Prefect:
+    """The house's server, with deployments that nobody executes."""
+    prefect = Prefect(house.stage.api, house.client)
+    prefect.deploy(RELEASE)
+    prefect.deploy(ROLLBACK)
+    return prefect
+
+
+@pytest.fixture
+async def runs(prefect: Prefect) -> AsyncIterator[PrefectRuns]:
+    """Our adapter, with the right credentials."""
+    runs = the_runs(prefect.api_url)
+    yield runs
+    await runs.aclose()
 
 
 def _restore(before: dict[str, str]) -> None:

@@ -50,11 +50,16 @@ class Started:
 
 @dataclass(frozen=True)
 class House:
-    """The world of the tests: *settings* are those of every program in it, *stage* says where things are."""
+    """
+    The world of the tests.
+
+    *settings* are those of every program in it, *stage* says where things are, *client* reaches Prefect.
+    """
 
     stage: Stage
     processes: Processes
     settings: Settings
+    client: httpx.Client
 
     @property
     def env(self) -> dict[str, str]:
@@ -152,8 +157,7 @@ class House:
 
     async def prefect(self, method: str, path: str, body: Any = None) -> Any:
         """One call of Prefect's API; its JSON."""
-        async with httpx.AsyncClient(timeout=30) as client:
-            answer = await client.request(method, f"{self.stage.api}{path}", json=body)
+        answer = await asyncio.to_thread(self.client.request, method, path, json=body)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 

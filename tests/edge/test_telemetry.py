@@ -1,53 +1,10 @@
 """What Workers Observability tells of the traffic, and what it hides."""
 
-import time
 from datetime import timedelta
 
 import pytest
 from edge_caller import counts, serving, until
-
-from phasegate.edge.envelope import ApiError
-from phasegate.edge.model import Invocation
-from phasegate.edge.telemetry import Telemetry
-from phasegate.edge.telemetry_query import read_keys, read_query, read_values, run_query
-
-VERSION = "$workers.scriptVersion.id"
-PATH = "$workers.event.request.path"
-STATUS = "$workers.event.response.status"
-WALL = "$workers.wallTimeMs"
-NOW = float(int(time.time()) - 300)
-
-
-def an_invocation(at=NOW, *, path="/", status=200, outcome="ok", version="v1", wall_ms=10.0):
-    return Invocation(at, "demo", version, "GET", path, status, outcome, wall_ms, cpu_ms=1.0)
-
-
-def kept(*invocations, **telemetry):
-    store = Telemetry(**telemetry)
-    for invocation in invocations:
-        store.record(invocation)
-    return store
-
-
-def ask(store, *, groups=(), calculations=None, filters=(), start=NOW - 60, end=NOW + 60, **more):
-    """The calculations of a query over ``[start, end)`` in epoch seconds."""
-    parameters = {
-        "filters": list(filters),
-        "calculations": calculations or [{"operator": "count"}],
-        "groupBys": [{"type": "string", "value": key} for key in groups],
-    }
-    body = {
-        "view": "calculations",
-        "timeframe": {"from": start * 1000, "to": end * 1000},
-        "limit": 2000,
-        "parameters": parameters | more.pop("parameters", {}),
-    }
-    return run_query(store, read_query(body | more))["calculations"]
-
-
-def count(store, *filters, **more):
-    (calculation,) = ask(store, filters=filters, **more)
-    return counts(calculation).get((), 0)
+from telemetry_case import NOW, PATH, STATUS, VERSION, WALL, an_invocation, ask, count, kept
 
 
 async def test_real_requests_show_by_version_path_and_status(api):
@@ -243,89 +200,3 @@ def test_operators_calculate_over_a_number():
         "p999": 100,
         "uniq": 100,
     }
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"timeframe": {"from": 2, "to": 1}},
-        {"timeframe": None},
-        {"view": "traces"},
-        {"limit": 0},
-        {"parameters": {"calculations": [{"operator": "mode", "key": WALL}]}},
-        {"parameters": {"calculations": [{"operator": "p95"}]}},
-        {"parameters": {"calculations": [{"operator": "avg", "key": PATH}]}},
-        {"parameters": {"filters": [{"key": PATH, "operation": "like"}]}},
-        {"parameters": {"filters": [{"key": PATH, "operation": "regex", "value": "("}]}},
-        {"parameters": {"filters": [{"key": STATUS, "operation": "gt", "value": "many"}]}},
-        {"parameters": {"filterCombination": "xor"}},
-        {"parameters": {"groupBys": [{"value": WALL}]}},
-    ],
-)
-def test_a_query_that_cannot_be_read_is_refused(change):
-    """
-    An empty answer to a misread question would pass for health.
-    """
-    body = {"view": "calculations", "timeframe": {"from": 1, "to": 2}, "parameters": {}}
-
-    with pytest.raises(ApiError) as refused:
-        read_query(body | change)
-
-    assert refused.value.status == 400
-
-
-def test_keys_and_values_are_discoverable():
-    """
-    Clients verify key names before they rely on them.
-    """
-    store = kept(an_invocation(path="/a"), an_invocation(path="/b"))
-    frame = {"from": (NOW - 1) * 1000, "to": (NOW + 1) * 1000}
-
-    keys = {each["key"]: each["type"] for each in read_keys(store, {"timeframe": frame})}
-    values = read_values(store, {"timeframe": frame, "key": PATH, "type": "string"})
-
-    assert keys[STATUS] == "number"
-    assert keys[VERSION] == "string"
-    assert "$metadata.error" not in keys
-    assert [each["value"] for each in values] == ["/a", "/b"]
-
-
-def test_events_can_be_listed():
-    """
-    The newest first, as many as asked for.
-    """
-    store = kept(*[an_invocation(NOW + second, path=f"/{second}") for second in range(5)])
-    body = {"view": "events", "timeframe": {"from": NOW * 1000, "to": (NOW + 60) * 1000}, "limit": 2}
-
-    found = run_query(store, read_query(body))["events"]
-
-    assert [event[PATH] for event in found["events"]] == ["/4", "/3"]
-    assert found["count"] == 5
-
-
-def test_old_minutes_are_forgotten():
-    """
-    Memory is bounded by time, whatever the paths held.
-    """
-    old = time.time() - 3 * 3600
-    store = kept(*[an_invocation(old, path=f"/{number}") for number in range(100)])
-
-    store.record(an_invocation(time.time()))
-
-    assert len(store) == 1
-
-
-def test_a_busy_minute_is_read_quickly():
-    """
-    A gate asks every second; the limit here is loose because machines are shared.
-    """
-    store = Telemetry()
-    for number in range(20_000):
-        at = NOW + number * 60 / 20_000
-        store.record(an_invocation(at, path=f"/{number % 10}", version=f"v{number % 2}"))
-    started = time.perf_counter()
-
-    (calculation,) = ask(store, groups=(VERSION, PATH))
-
-    assert sum(counts(calculation).values()) == 20_000
-    assert time.perf_counter() - started < 1.0
