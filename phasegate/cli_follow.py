@@ -40,8 +40,8 @@ async def start_and_follow(asked: dict[str, str], *, wait: bool, wait_limit: str
     """
     settings = Settings()
     limit = _limit(wait_limit)
-    asked = {**asked, "bundle": await _settled(settings, asked["bundle"])}
     check_input(settings, asked)
+    asked = {**asked, "bundle": await _settled(settings, asked["bundle"])}
     runs = build_runs(settings)
     try:
         run = await runs.start(dict(asked), idempotency_key=key or uuid.uuid4().hex)
@@ -53,10 +53,11 @@ async def start_and_follow(asked: dict[str, str], *, wait: bool, wait_limit: str
 
 
 async def _settled(settings: Settings, bundle: str) -> str:
-    """A project is built here, once, so that the run takes up exactly these bytes."""
+    """A bundle that can be read; a project is built here, once, so that the run takes up these very bytes."""
     if not bundle:
         return bundle
     settled = await settle_bundle(settings, bundle)
+    read_bundle(settings, settled)
     if settled != bundle:
         click.echo(f"built {bundle}: {settled}")
     return settled
@@ -79,8 +80,6 @@ def check_input(settings: Settings, asked: dict[str, str]) -> None:
         raise FixTheInput("--reason: say in at least 3 characters why this is released")
     known_plans(settings)
     read_plan(settings, asked["plan"])
-    if asked["bundle"]:
-        read_bundle(settings, asked["bundle"])
 
 
 async def follow(settings: Settings, runs: PrefectRuns, *, name: str, run: str, limit: timedelta) -> int:

@@ -75,7 +75,8 @@ async def build_project(
         staging = await run.form(environments.staging)
         _refuse_difference(production, staging, place=config.path)
         built = await asyncio.to_thread(_keep, kept, production, staging, assets)
-    digest = hashlib.sha256(production).hexdigest()
+    # Of what is kept: an earlier build of equal contents has another boundary.
+    digest = hashlib.sha256(built.read_bytes()).hexdigest()
     _record(built, project, wrangler=wrangler, node=node, body_digest=digest)
     return Built(built, load_bundle(built), digest, wrangler.version, node.version)
 
@@ -205,10 +206,19 @@ def _keep(kept: Path, production: bytes, staging: bytes, assets: AssetsConfig | 
         # The bundle's digest is that of production; a change of staging's bindings alone is another build.
         final = kept / f"{load_bundle(form).digest}-{hashlib.sha256(metadata).hexdigest()[:8]}"
         if not final.exists():
-            scratch.rename(final)
+            _move(scratch, final)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return final / "upload.form"
+
+
+def _move(scratch: Path, final: Path) -> None:
+    try:
+        scratch.rename(final)
+    except OSError:
+        # Another build of the same contents was a moment faster.
+        if not final.exists():
+            raise
 
 
 def _write_assets(assets: tuple[Asset, ...], directory: Path) -> None:

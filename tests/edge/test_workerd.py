@@ -47,6 +47,27 @@ async def test_a_version_sees_its_bindings_and_modules(api):
     assert sorted(seen["names"]) == ["JSON", "ME", "SECRET", "TEXT", "VERSION"]
 
 
+async def test_text_and_a_redirect_pass_through(api):
+    """
+    wrangler names text modules with a leading ``./``, and an answer of the code is nobody's to follow.
+    """
+    source = b"""import page from "./0f3c-page.html";
+    export default { fetch(request) {
+      const away = new URL(request.url).pathname === "/away";
+      return away ? Response.redirect("http://elsewhere.example/", 302) : new Response(page);
+    } };"""
+    page = ("./0f3c-page.html", b"<b>page</b>", "text/plain")
+    await created(api, source=source, modules=(page,))
+
+    answers = await api.visit("/")
+    redirect = await api.http.get(
+        f"http://127.0.0.1:{api.edge.front_port}/away", headers={"host": "demo.localhost"}
+    )
+
+    assert answers == ["<b>page</b>"]
+    assert (redirect.status_code, redirect.headers["location"]) == (302, "http://elsewhere.example/")
+
+
 async def test_a_throw_is_told_from_an_answer_of_500(api):
     """
     An HTTP 500 that the code answers is a successful invocation, as on Cloudflare.
