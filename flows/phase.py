@@ -1,13 +1,15 @@
 """One body for every phase; the four of the runbook carry their own names in the UI."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from prefect import flow, get_run_logger
 from prefect.exceptions import PrefectHTTPStatusError
 
-from phasegate.domain.errors import Away, CallAPerson, FixTheInput, Superseded
+from flows.preflight import way_back
+from phasegate.actions.advancing import held
+from phasegate.domain.errors import Away, CallAPerson, Drift, FixTheInput, Superseded
 from phasegate.domain.plan import Environment, Phase
 from phasegate.domain.steps import Next, Step
 from tasks.deploy import deploy
@@ -35,6 +37,9 @@ async def phase_flow(release: str, name: str, phase: Phase, unguarded: str) -> S
         return await _work(release, name, phase, unguarded)
     except (Away, Superseded) as away:
         return await stall(release, name, because=str(away))
+    except Drift as drift:
+        get_run_logger().warning("%s", drift)
+        return held(now=datetime.now(UTC))
     except (FixTheInput, CallAPerson) as trouble:
         why = await call_back(release, by=f"phase {name}", reason=str(trouble))
         return Step(next=Next.ABORT, because=why)
@@ -42,6 +47,10 @@ async def phase_flow(release: str, name: str, phase: Phase, unguarded: str) -> S
 
 async def _work(release: str, name: str, phase: Phase, unguarded: str) -> Step:
     if await begin(release, name):
+        if phase.environment is Environment.PRODUCTION:
+            known = await way_back(release, name)
+            if known.next is not Next.DONE:
+                return known
         await deploy(release, name)
         if phase.environment is Environment.STAGING:
             await validate(release, name)

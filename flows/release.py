@@ -83,6 +83,9 @@ async def _promoted(release: str) -> State:
 
 
 async def _taken_back(release: str, *, because: str) -> State:
+    """Nothing is taken back of a release that was ended meanwhile."""
+    if (state := await read_release(release)).ended is not None:
+        return _ending(state)
     await rollback(release, because, return_state=True)
     return _ending(await read_release(release))
 
@@ -92,4 +95,5 @@ def _ending(state: ReleaseState) -> State:
         return Failed(message=f"{state.release} could not be closed; the keeper goes on with it")
     if state.ended.outcome is Outcome.PROMOTED:
         return Completed(name="Promoted", message=state.ended.summary)
-    return Failed(name="RolledBack", message=state.ended.summary)
+    abandoned = state.ended.outcome is Outcome.ABANDONED
+    return Failed(name="Abandoned" if abandoned else "RolledBack", message=state.ended.summary)

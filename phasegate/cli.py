@@ -4,13 +4,17 @@ import sys
 
 COMMANDS = {
     "abort": ("phasegate.cli_release:abort", "Take a release back, from any state."),
+    "backtest": ("phasegate.cli_backtest:backtest", "Try a plan on many releases, beside other judges."),
     "answer": ("phasegate.cli_release:answer", "Answer the question a release waits for."),
     "build": ("phasegate.cli_build:build", "Build a Worker project, without credentials."),
     "doctor": ("phasegate.cli_doctor:doctor", "Say what is there and what is missing."),
+    "drift": ("phasegate.cli_production:drift", "Decide about a foreign deployment."),
     "edge": ("phasegate.cli_serve:edge", "Run a local Cloudflare."),
+    "judge": ("phasegate.cli_judge:judge", "Judge recorded minutes: would this plan have taken it back?"),
     "keeper": ("phasegate.cli_serve:keeper", "Watch every active release."),
     "ledger": ("phasegate.cli_ledger:ledger", "Show and verify what happened."),
     "plan": ("phasegate.cli_plan:plan", "Check and show rollout plans."),
+    "preflight": ("phasegate.cli_production:preflight", "Say whether there is a way back."),
     "release": ("phasegate.cli_release:release", "Start a release, and wait for it if asked to."),
     "rollback": ("phasegate.cli_split:rollback", "Restore a known-good version at once."),
     "split": ("phasegate.cli_split:split", "Change traffic by hand, where no release does."),

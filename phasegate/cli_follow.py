@@ -8,7 +8,11 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from phasegate.actions.advancing import call_off
+from phasegate.actions.drift import accept, bring_back
+from phasegate.actions.opening import find_candidate
+from phasegate.actions.preflight import look_back
 from phasegate.actions.rollback import restore
+from phasegate.actions.traffic import words
 from phasegate.adapters.prefect_runs import PrefectRuns
 from phasegate.domain.errors import FixTheInput, Refused, RunsAway
 from phasegate.domain.events import Asked, Ended, Expired, Outcome, Recorded
@@ -141,7 +145,7 @@ def _out_of_time(rows: list[Recorded], name: str) -> int:
     return WAITING
 
 
-async def abort_release(release: str, *, reason: str, by: str) -> None:
+async def abort_release(release: str, *, reason: str, by: str, over_changed_secrets: bool) -> None:
     """Call the release off and restore the known-good version at once; the keeper does the rest."""
     if len(by.strip()) < 3:
         raise FixTheInput("--by: name the person who takes the release back (at least 3 characters)")
@@ -150,9 +154,37 @@ async def abort_release(release: str, *, reason: str, by: str) -> None:
         if state.ended is not None:
             raise Refused(f"{release} has ended already: {state.ended.summary}")
         await call_off(hands, release, by=by, reason=reason)
-        state = await restore(hands, release)
+        force = f"{by}: {reason}" if over_changed_secrets else ""
+        state = await restore(hands, release, force=force)
         click.echo(f"{state.known_good.label} serves 100 % of {state.service}; recovery is watched next")
         await _finish(hands.runs, state)
+
+
+async def settle_drift(release: str, *, by: str, reason: str, restore: bool) -> None:
+    """Replace a foreign split, or leave it and end the release; prints what is live then."""
+    decide = bring_back if restore else accept
+    async with outside(Settings(), role=f"drift by {by}") as hands:
+        state = await decide(hands, release, by=by, reason=reason)
+        live = await hands.target.live(state.service)
+        serves = words(live.split) if live else "nothing"
+        ending = state.ended.summary if state.ended else f"{release} goes on"
+        click.echo(f"{state.service} serves {serves}. {ending}")
+
+
+async def examine_service(service: str, *, bundle: str, version: str) -> int:
+    """Print every obstacle on the way back to what is live; returns the exit code."""
+    settings = Settings()
+    candidate = read_bundle(settings, bundle) if bundle else version
+    async with outside(settings, role="preflight") as hands:
+        if version:
+            candidate = (await find_candidate(hands, service, version=version)).version
+        good, obstacles = await look_back(hands, service, candidate=candidate)
+    for obstacle in obstacles:
+        click.echo(f"{obstacle.hurdle}: {obstacle.text}")
+    free = not any(obstacle.asks for obstacle in obstacles)
+    if free:
+        click.echo(f"{good.label} can be brought back to {service} at any time, as far as can be read")
+    return PROMOTED if free else ROLLED_BACK
 
 
 async def _finish(runs: object, state: ReleaseState) -> None:

@@ -2,10 +2,13 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 import click
 
 from phasegate.cli_errors import FAILED, reports_errors
+
+FORMATS = ("csv", "json", "parquet")
 
 _database = click.option(
     "--ledger",
@@ -66,6 +69,19 @@ def export(release: str, database: str) -> None:
     from phasegate import cli_ledger_reading as reading
 
     asyncio.run(reading.export(_where(database), release))
+
+
+@ledger.command("minutes")
+@click.argument("release")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: as the file's ending, else csv.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: print it.")
+@_database
+@reports_errors
+def minutes(release: str, form: str | None, output: Path | None, database: str) -> None:
+    """Export what RELEASE was judged by, so that `phasegate judge` can judge it again."""
+    from phasegate import cli_ledger_minutes as exporting
+
+    exporting.export_minutes(_where(database), release, form=form, output=output)
 
 
 def _where(database: str) -> str:

@@ -20,7 +20,8 @@ _BUSY_LOOKS = 10
 
 
 @asynccontextmanager
-async def _reading(database: str) -> AsyncIterator[SqlLedger]:
+async def reading(database: str) -> AsyncIterator[SqlLedger]:
+    """The ledger at *database*, which must be there; raises SettingsError when it is not."""
     ledger = SqlLedger(database)
     try:
         if not await ledger.present():
@@ -34,8 +35,8 @@ async def _reading(database: str) -> AsyncIterator[SqlLedger]:
 
 async def show(database: str, release: str, *, as_json: bool, follow: bool) -> None:
     """Print header and events, and with *follow* what is added until the release has ended."""
-    async with _reading(database) as ledger:
-        rows = await _rows(ledger, release)
+    async with reading(database) as ledger:
+        rows = await rows_of(ledger, release)
         if as_json:
             _print_json(rows)
         else:
@@ -101,13 +102,13 @@ async def _newer(ledger: SqlLedger, last: Recorded) -> tuple[Recorded, ...]:
 
 async def export(database: str, release: str) -> None:
     """Print the rows of one release as JSON lines."""
-    async with _reading(database) as ledger:
-        _print_json(await _rows(ledger, release))
+    async with reading(database) as ledger:
+        _print_json(await rows_of(ledger, release))
 
 
 async def list_releases(database: str) -> None:
     """Print every release, newest first."""
-    async with _reading(database) as ledger:
+    async with reading(database) as ledger:
         rows = await ledger.releases()
         if not rows:
             click.echo(f"no releases in {ledger.name}")
@@ -124,7 +125,7 @@ async def _standing(ledger: SqlLedger, row: Row) -> str:
 
 async def verify(database: str, release: str) -> bool:
     """Check the chain of one release, or of all; prints one line each. False when one is broken."""
-    async with _reading(database) as ledger:
+    async with reading(database) as ledger:
         known = await ledger.releases()
         chosen = [row for row in known if release in {"", row.release}]
         if release and not chosen:
@@ -157,7 +158,8 @@ def _disagreement(row: Row, rows: tuple[Recorded, ...]) -> str:
     return ""
 
 
-async def _rows(ledger: SqlLedger, release: str) -> tuple[Recorded, ...]:
+async def rows_of(ledger: SqlLedger, release: str) -> tuple[Recorded, ...]:
+    """The events of one release; raises Refused naming the nearest releases when there is none."""
     rows = await ledger.events(release)
     if not rows:
         raise Refused(await ledger.unknown(release))

@@ -2,13 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from phasegate.cli_errors import FIX_THE_INPUT, complain, reports_errors
 
 
-def _search(extra: tuple[Path, ...]) -> tuple[Path, ...]:
+def plan_folders(extra: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Where plans are looked for: *extra*, then the usual places."""
     from phasegate.settings import Settings
 
     return (*extra, *Settings().plan_places)
@@ -34,7 +36,7 @@ def plan() -> None:
 @reports_errors
 def check(sources: tuple[str, ...], extra: tuple[Path, ...]) -> None:
     """Check plans, given as files or by name, and name every fault; exit code 2 if there is one."""
-    sound = [_check(source, _search(extra)) for source in sources]
+    sound = [_check(source, plan_folders(extra)) for source in sources]
     if not all(sound):
         sys.exit(FIX_THE_INPUT)
 
@@ -59,17 +61,18 @@ def _check(source: str, search: tuple[Path, ...]) -> bool:
 @plan.command("show")
 @click.argument("name")
 @_folders
+@click.option("--traffic", metavar="12rps|720rpm", help="Say what the plan can see at this traffic.")
+@click.option("--service", metavar="NAME", help="The same, at what this service serves, as measured.")
+@click.option("--hours", default=1.0, show_default=True, help="How far --service looks back.")
+@click.option("--base-error-rate", "errors", metavar="0.05%", help="Share of requests that fail anyway.")
+@click.option("--json", "as_json", is_flag=True, help="What can be seen, as one JSON object.")
 @reports_errors
-def show(name: str, extra: tuple[Path, ...]) -> None:
-    """Show the phases of the plan NAME: weight, soak, success, rollback, gate."""
-    from rich.console import Console
-
+def show(name: str, extra: tuple[Path, ...], **asked: Any) -> None:
+    """Show the phases of the plan NAME: weight, soak, success, rollback, gate; and what they can see."""
     from phasegate.adapters.plan_yaml import load_plan
-    from phasegate.report.plan_table import plan_table
+    from phasegate.cli_outlook import Question, show_plan
 
-    table = plan_table(load_plan(name, search=_search(extra)))
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table)
+    show_plan(load_plan(name, search=plan_folders(extra)), Question(**asked))
 
 
 @plan.command("list")
@@ -79,7 +82,7 @@ def list_plans(extra: tuple[Path, ...]) -> None:
     """List the plans that can be named."""
     from phasegate.adapters.plan_yaml import plan_names
 
-    for name in plan_names(_search(extra)):
+    for name in plan_names(plan_folders(extra)):
         click.echo(name)
 
 

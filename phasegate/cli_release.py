@@ -9,7 +9,7 @@ from phasegate.cli_errors import reports_errors
 PROMOTED, BAD_INPUT, ROLLED_BACK, WAITING = 0, 2, 3, 4
 
 
-def _who() -> str:
+def who() -> str:
     return os.environ.get("GITHUB_ACTOR") or os.environ.get("USER") or ""
 
 
@@ -19,7 +19,7 @@ def _who() -> str:
 @click.option("--bundle", default="", help="A bundle, or a Worker project, which is built.")
 @click.option("--version", default="", help="Id or tag of a version that is already uploaded.")
 @click.option("--reason", required=True, help="Why this is released.")
-@click.option("--requested-by", default=_who, show_default="$GITHUB_ACTOR or $USER", help="Who asks for it.")
+@click.option("--requested-by", default=who, show_default="$GITHUB_ACTOR or $USER", help="Who asks for it.")
 @click.option("--unguarded", default="", help="Why no keeper needs to watch (logged and paged).")
 @click.option("--wait/--no-wait", default=False, help="Follow the release until it ends.")
 @click.option("--wait-limit", default="26h", show_default=True, help="How long to follow it, e.g. 90m.")
@@ -42,9 +42,14 @@ def release(wait: bool, wait_limit: str, key: str, **asked: str) -> None:
 @click.command()
 @click.argument("release")
 @click.option("--reason", required=True, help="Why it is taken back.")
-@click.option("--by", default=_who, show_default="$GITHUB_ACTOR or $USER", help="Who takes it back.")
+@click.option("--by", default=who, show_default="$GITHUB_ACTOR or $USER", help="Who takes it back.")
+@click.option(
+    "--over-changed-secrets",
+    is_flag=True,
+    help="Bring the known-good version back although secrets changed since; it then runs with those of now.",
+)
 @reports_errors
-def abort(release: str, reason: str, by: str) -> None:
+def abort(release: str, reason: str, by: str, over_changed_secrets: bool) -> None:
     """
     Take a release back, from any state.
 
@@ -55,13 +60,13 @@ def abort(release: str, reason: str, by: str) -> None:
 
     from phasegate.cli_follow import abort_release
 
-    asyncio.run(abort_release(release, reason=reason, by=by))
+    asyncio.run(abort_release(release, reason=reason, by=by, over_changed_secrets=over_changed_secrets))
 
 
 @click.command()
 @click.argument("release")
 @click.option("--decision", type=click.Choice(["approve", "reject", "extend"]), required=True)
-@click.option("--approver", default=_who, show_default="$GITHUB_ACTOR or $USER", help="Your name.")
+@click.option("--approver", default=who, show_default="$GITHUB_ACTOR or $USER", help="Your name.")
 @click.option("--role", required=True, help="The role you answer in.")
 @click.option("--reason", required=True, help="Why, for the record.")
 @reports_errors

@@ -3,9 +3,9 @@
 import click
 
 from phasegate.cli_errors import reports_errors
-from phasegate.cli_release import _who
+from phasegate.cli_release import who
 
-_by = click.option("--by", default=_who, show_default="$GITHUB_ACTOR or $USER", help="Who changes it.")
+_by = click.option("--by", default=who, show_default="$GITHUB_ACTOR or $USER", help="Who changes it.")
 _reason = click.option("--reason", required=True, help="Why, for the record.")
 
 
@@ -93,7 +93,7 @@ async def _roll_back(service: str, version: str, *, by: str, reason: str) -> Non
             f"{active[0].release} is active, and it goes back to the known-good version of its ledger; "
             "leave out --version, or abort it first"
         )
-    await abort_release(active[0].release, reason=reason, by=by)
+    await abort_release(active[0].release, reason=reason, by=by, over_changed_secrets=False)
 
 
 def _named(by: str) -> None:

@@ -12,6 +12,8 @@ from phasegate.domain.events import Event, Notice, Opened, Recorded
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Batch, Minute, Probe
 from phasegate.domain.plan import Environment, HealthContract, Load, Validation
+from phasegate.domain.sources import Invocations
+from phasegate.domain.standing import Obstacle
 from phasegate.domain.versions import LiveSplit, Split, Version
 
 
@@ -36,13 +38,16 @@ class Target(Protocol):
     async def live(self, worker: str) -> LiveSplit | None:
         """The split in force, or None when the Worker does not exist."""
 
-    async def set_split(self, worker: str, split: Split, *, message: str, was: str) -> LiveSplit:
+    async def set_split(
+        self, worker: str, split: Split, *, message: str, was: str, force: bool = False
+    ) -> LiveSplit:
         """
         Write a split and read it back; *was* is the id of the deployment read before.
 
         An ambiguous answer is resolved by reading. Raises Drift when somebody else
-        deployed in between, CannotRestore when the platform refuses the version,
-        Unconfirmed when the effect cannot be read.
+        deployed in between, SecretsChanged when the version knows other secrets than
+        those of now and *force* does not overrule that, CannotRestore when the platform
+        refuses the version, Unconfirmed when the effect cannot be read.
         """
 
     async def upload(self, worker: str, bundle: Bundle, *, environment: Environment, release: str) -> Version:
@@ -59,6 +64,14 @@ class Target(Protocol):
 
     async def versions(self, worker: str) -> tuple[Version, ...]:
         """The deployable versions, newest first."""
+
+    async def obstacles(self, worker: str, version: str, *, candidate: Bundle | str) -> tuple[Obstacle, ...]:
+        """
+        What may keep *version* from being brought back once *candidate* has taken traffic; reads only.
+
+        *candidate* is a bundle, the id of an uploaded version, or empty for none.
+        What could not be found out is an obstacle too.
+        """
 
     def front_door(self, worker: str) -> str:
         """The address at which users reach the Worker, without a trailing slash."""
@@ -82,6 +95,15 @@ class Metrics(Protocol):
 
         At most a bounded number per call; call again for more. Raises MetricsAway.
         """
+
+
+class SecondSource(Protocol):
+    """Another source that counts the same requests: it lags, and knows failed invocations only."""
+
+    async def count(
+        self, worker: str, *, since: datetime, until: datetime
+    ) -> tuple[tuple[Invocations, ...], str]:
+        """What each version served in ``[since, until)``, and the question in words. Raises MetricsAway."""
 
 
 class Checks(Protocol):

@@ -1,6 +1,7 @@
 """What is configured, from the environment (``PHASEGATE_…``); secrets never show in text."""
 
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,14 @@ from phasegate.domain.errors import SettingsError
 from phasegate.domain.quantities import Duration
 
 PLANS = Path("deployments/plans")
+
+
+class TokenRole(StrEnum):
+    """What a token is used for; each may be a token of its own, with no more permissions than that needs."""
+
+    READER = "reader"
+    ROLLOUT = "rollout"
+    MIGRATE = "migrate"
 
 
 class Settings(BaseSettings):
@@ -28,7 +37,9 @@ class Settings(BaseSettings):
         except Unreadable as error:
             raise SettingsError(f"PHASEGATE_…: {error}; lists and mappings are written as JSON") from None
 
-    ledger: str = Field(default="", description="SQLite file or SQLAlchemy URL; default .phasegate/ledger.db")
+    ledger: str = Field(
+        default="", repr=False, description="SQLite file or SQLAlchemy URL; default .phasegate/ledger.db"
+    )
     plans: tuple[Path, ...] = Field(
         default=(), description="Directories with plans; default deployments/plans"
     )
@@ -37,12 +48,17 @@ class Settings(BaseSettings):
     )
     api_url: str = "https://api.cloudflare.com/client/v4"
     account_id: str = ""
-    token: SecretStr = SecretStr("")
+    token: SecretStr = Field(default=SecretStr(""), description="Token for every role without one of its own")
+    token_reader: SecretStr = Field(default=SecretStr(""), description="Token that reads splits and metrics")
+    token_rollout: SecretStr = Field(default=SecretStr(""), description="Token that uploads and sets splits")
+    token_migrate: SecretStr = Field(default=SecretStr(""), description="Token that changes D1 databases")
     front_door: str = Field(
         default="https://{worker}.workers.dev",
         description="Where users reach a Worker; {worker} stands for its name",
     )
-    channels: dict[str, str] = Field(default_factory=dict, description="Channel name -> webhook address")
+    channels: dict[str, str] = Field(
+        default_factory=dict, repr=False, description="Channel name -> webhook address"
+    )
     prefect_api_url: str = Field(
         default="http://127.0.0.1:4200/api", description="Address of the Prefect API"
     )
@@ -68,6 +84,11 @@ class Settings(BaseSettings):
         shipped = Path(__file__).resolve().parent.parent / PLANS
         own = self.project / PLANS
         return (own, shipped) if own.resolve() != shipped else (shipped,)
+
+    def token_for(self, role: TokenRole) -> SecretStr:
+        """The token of *role*, or the one for everything; empty when neither is set."""
+        own: SecretStr = getattr(self, f"token_{role}")
+        return own if own.get_secret_value() else self.token
 
 
 def _words(fault: Any) -> str:

@@ -20,16 +20,22 @@ from phasegate.adapters.bundle_files import load_bundle
 from phasegate.adapters.channels import LogChannel, WebhookChannel
 from phasegate.adapters.checks_http import HttpChecks
 from phasegate.adapters.clock import SystemClock
-from phasegate.adapters.cloudflare import CloudflareClient, CloudflareTarget, CloudflareTelemetry
+from phasegate.adapters.cloudflare import (
+    CloudflareAnalytics,
+    CloudflareClient,
+    CloudflareTarget,
+    CloudflareTelemetry,
+)
+from phasegate.adapters.cloudflare.roles import needs, refuse_api_keys, variable
 from phasegate.adapters.ledger_sql import SqlLedger
 from phasegate.adapters.plan_yaml import load_plan, plan_names
 from phasegate.adapters.prefect_runs import PrefectRuns
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.errors import SettingsError
 from phasegate.domain.plan import RolloutPlan
-from phasegate.ports import Channel, Clock
+from phasegate.ports import Channel, Clock, Metrics
 from phasegate.report.pictures import MarkdownPictures
-from phasegate.settings import Settings
+from phasegate.settings import Settings, TokenRole
 
 DEPLOYMENT_LOG = "deployment-log"
 _open: dict[int, tuple[AsyncExitStack, Outside]] = {}
@@ -56,24 +62,62 @@ async def _build(settings: Settings, role: str, stack: AsyncExitStack) -> Outsid
     clock = SystemClock()
     ledger = await open_ledger(settings)
     stack.push_async_callback(ledger.close)
-    client = CloudflareClient(
-        settings.api_url, settings.account_id, settings.token, timeout=settings.api_timeout
-    )
-    stack.push_async_callback(client.close)
+    reader, rollout = _clients(settings)
+    stack.push_async_callback(reader.close)
+    stack.push_async_callback(rollout.close)
     checks = HttpChecks(clock, project=settings.project.resolve())
     stack.push_async_callback(checks.aclose)
     runs = build_runs(settings)
     stack.push_async_callback(runs.aclose)
     return Outside(
         journal=Journal(ledger, clock, driver=driver_name(role)),
-        target=CloudflareTarget(client, front_door=settings.front_door),
-        metrics=CloudflareTelemetry(client),
+        target=CloudflareTarget(rollout, reader=reader, front_door=settings.front_door),
+        metrics=CloudflareTelemetry(reader),
         checks=checks,
         channels=await _channels(settings, clock, stack),
         runs=runs,
         clock=clock,
         pictures=MarkdownPictures(),
+        second=CloudflareAnalytics(reader),
     )
+
+
+def _clients(settings: Settings) -> tuple[CloudflareClient, CloudflareClient]:
+    """The reader and the one that writes: the same when they have one token, whose rate limit they share."""
+    if settings.token_for(TokenRole.READER) == settings.token_for(TokenRole.ROLLOUT):
+        both = cloudflare_client(settings, TokenRole.ROLLOUT, TokenRole.READER)
+        return both, both
+    return cloudflare_client(settings, TokenRole.READER), cloudflare_client(settings, TokenRole.ROLLOUT)
+
+
+def cloudflare_client(settings: Settings, role: TokenRole, *also: TokenRole) -> CloudflareClient:
+    """
+    A client with the token of *role*, for what that role (and *also*) may do and nothing else.
+
+    Raises SettingsError when neither it nor PHASEGATE_TOKEN is set.
+    """
+    if not (token := settings.token_for(role)).get_secret_value():
+        raise SettingsError(f"{variable(role)} or PHASEGATE_TOKEN must be set")
+    return CloudflareClient(
+        settings.api_url,
+        settings.account_id,
+        token,
+        timeout=settings.api_timeout,
+        needs=needs((role, *also)),
+    )
+
+
+@asynccontextmanager
+async def metrics(settings: Settings) -> AsyncIterator[Metrics]:
+    """The metrics source alone; raises SettingsError naming what is missing."""
+    _complete(settings)
+    client = CloudflareClient(
+        settings.api_url, settings.account_id, settings.token, timeout=settings.api_timeout
+    )
+    try:
+        yield CloudflareTelemetry(client)
+    finally:
+        await client.close()
 
 
 def build_runs(settings: Settings) -> PrefectRuns:
@@ -117,15 +161,18 @@ async def close_shared() -> None:
 
 
 def _complete(settings: Settings) -> None:
-    missing = [
-        f"PHASEGATE_{name.upper()}"
-        for name in ("account_id", "token")
-        if not str(getattr(settings, name) if name != "token" else settings.token.get_secret_value())
-    ]
+    refuse_api_keys(os.environ)
+    roles = [role for role in (TokenRole.READER, TokenRole.ROLLOUT) if not _given(settings, role)]
+    missing = [] if settings.account_id else ["PHASEGATE_ACCOUNT_ID"]
+    missing += ["PHASEGATE_TOKEN"] if len(roles) == 2 else [variable(role) for role in roles]
     if missing:
         raise SettingsError(
             f"{' and '.join(missing)} must be set; `phasegate edge` prints those of the local edge"
         )
+
+
+def _given(settings: Settings, role: TokenRole) -> bool:
+    return bool(settings.token_for(role).get_secret_value())
 
 
 async def _channels(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Mapping[str, Channel]:

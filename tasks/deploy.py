@@ -24,14 +24,14 @@ async def deploy(release: str, phase: str) -> str:
     state = await outside.journal.state(release)
     environment = state.plan.phase(phase).environment
     if environment not in state.uploaded:
-        bundle = await asyncio.to_thread(_bundle, state)
+        bundle = await asyncio.to_thread(candidate_bundle, state)
         state = await upload(outside, release, environment=environment, bundle=bundle)
     if environment is Environment.STAGING:
         state = await stage(outside, release)
     return state.uploaded[environment].id
 
 
-def _bundle(state: ReleaseState) -> Bundle | None:
+def candidate_bundle(state: ReleaseState) -> Bundle | None:
     candidate = state.opened.candidate
     if not candidate.bundle:
         return None

@@ -81,12 +81,12 @@ async def begin(release: str, phase: str) -> bool:
     outside = await shared()
 
     def began(state: ReleaseState) -> Event | None:
-        over = state.aborting or state.phase == phase or phase in state.ended_phases
+        over = state.aborting or state.ended or state.phase == phase or phase in state.ended_phases
         return None if over else PhaseBegan(phase=phase)
 
     state = await outside.journal.record(release, began)
     await show_progress(outside, state)
-    return not state.aborting and phase not in state.ended_phases
+    return not state.aborting and state.ended is None and phase not in state.ended_phases
 
 
 @step()

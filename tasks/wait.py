@@ -34,16 +34,16 @@ async def wait(release: str, step: Step) -> None:
     if step.next is Next.QUESTION and step.question is not None:
         await _question(outside, release, step.question)
     elif step.until is not None:
-        await _soak(outside, release, step.until)
+        await _soak(outside, release, step.until, held=step.held)
 
 
-async def _soak(outside: Outside, release: str, until: datetime) -> None:
+async def _soak(outside: Outside, release: str, until: datetime, *, held: bool) -> None:
     if until - outside.clock.now() > Settings().wait_in_place:
         await asuspend_flow_run(key=f"soak-{outside.clock.now():%Y%m%d%H%M%S}", timeout=None)
         return
     shown = outside.clock.now()
     state = await outside.journal.state(release)
-    while not _moved_on(state, until) and outside.clock.now() < until:
+    while not _moved_on(state, until, held=held) and outside.clock.now() < until:
         await outside.clock.sleep(LOOK)
         state = await outside.journal.state(release)
         if outside.clock.now() - shown > SHOW:
@@ -51,9 +51,13 @@ async def _soak(outside: Outside, release: str, until: datetime) -> None:
             shown = outside.clock.now()
 
 
-def _moved_on(state: ReleaseState, until: datetime) -> bool:
+def _moved_on(state: ReleaseState, until: datetime, *, held: bool) -> bool:
+    if state.aborting or state.ended is not None:
+        return True
+    if held:
+        return state.drift is None
     soak = state.soaks.get(state.phase)
-    return state.aborting or (soak is not None and soak.until > until)
+    return soak is not None and soak.until > until
 
 
 async def _question(outside: Outside, release: str, question: Asked) -> None:

@@ -72,6 +72,9 @@ async def test_the_platform_is_asked(tmp_path):
         bad = await rows_of(tmp_path, **known, token=SecretStr("another-token-that-is-unknown"))
 
     assert good["Cloudflare API"].status == "ok"
+    assert good["rollout: Workers Scripts Write"].status == "ok"
+    # One token that stands for all three roles works, and is said.
+    assert good["tokens"].status == "warning"
     assert bad["Cloudflare API"].status == "missing"
     assert "another-token" not in bad["Cloudflare API"].detail
 

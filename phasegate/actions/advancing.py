@@ -5,14 +5,14 @@ Called again and again by the phase flows; each call does what is due now and
 returns a step. Killed at any point and called again, it goes on where it was.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from phasegate.actions.collecting import collect, collect_staging, probe_candidate, probe_staging
+from phasegate.actions.drift import refuse_foreign
 from phasegate.actions.inquiring import inquire, unasked
 from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.actions.sharing import note_share
-from phasegate.actions.traffic import refuse_foreign
 from phasegate.domain.checklist import Outcome, open_items
 from phasegate.domain.decision import Action, Decision, decide
 from phasegate.domain.errors import MetricsAway
@@ -26,10 +26,13 @@ from phasegate.domain.events import (
     PhaseEnded,
     Soaking,
 )
+from phasegate.domain.judge.seen import low_traffic_reason, seen
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment, LowTraffic, Phase
 from phasegate.domain.steps import Next, Step
 from phasegate.domain.verdict import Finding, Reason, Verdict
+
+HELD = timedelta(minutes=10)
 
 
 async def begin_soak(
@@ -75,14 +78,18 @@ async def _collected(outside: Outside, state: ReleaseState) -> bool:
 
 
 def waiting(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:
-    """The step that needs no look at production: abort, an open question, or a soak that is not over."""
-    if state.aborting:
-        return Step(next=Next.ABORT, because=state.why_abort)
+    """The step that needs no look at production: the end, a question, a foreign split, an unfinished soak."""
+    if state.ended is not None or state.aborting:
+        return Step(next=Next.ABORT, because=state.ended.summary if state.ended else state.why_abort)
     if phase.name in state.ended_phases:
         return Step(next=Next.DONE, because=f"{phase.title} is over")
     if state.question is not None:
         until = state.question.expires_at
         return Step(next=Next.QUESTION, because=state.question.gate, until=until, question=state.question)
+    return held(now=now) if state.drift is not None else _soaking(state, phase, now=now)
+
+
+def _soaking(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:
     soak = state.soaks.get(phase.name)
     if soak and now < soak.until + state.plan.telemetry.settle:
         return Step(
@@ -91,6 +98,12 @@ def waiting(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:
             until=soak.until + state.plan.telemetry.settle,
         )
     return None
+
+
+def held(*, now: datetime) -> Step:
+    """The wait for a decision about a foreign deployment; the keeper ends it."""
+    because = "somebody else deployed; the release waits for a decision"
+    return Step(next=Next.SOAK, because=because, until=now + HELD, held=True)
 
 
 async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Judging) -> Decision | None:
@@ -120,7 +133,7 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
     if phase.takes_traffic:
         await refuse_foreign(outside, release)
         state = await note_share(outside, release, phase)
-    decision = _decide(state, phase, verdict)
+    decision = await _with_power(outside, state, phase, _decide(state, phase, verdict))
     if decision.action is Action.PROMOTE and phase.name not in state.holds_passed:
         decision = unasked(state, phase) or decision
     await outside.journal.record(
@@ -146,6 +159,22 @@ def _decide(state: ReleaseState, phase: Phase, verdict: Verdict) -> Decision:
     if decision.action is Action.PROMOTE and phase.name not in state.holds_passed:
         return _loaded(state, phase) or decision
     return decision
+
+
+async def _with_power(outside: Outside, state: ReleaseState, phase: Phase, decision: Decision) -> Decision:
+    """Thin evidence is accepted with its price: the smallest regression that would have been seen."""
+    if not decision.accepted_low_traffic or state.canary is None:
+        return decision
+    shown = seen(
+        state.plan,
+        phase,
+        await outside.journal.ledger.minutes(state.release, state.service),
+        soaks={name: soak.since for name, soak in state.soaks.items()},
+        canary=state.canary.id,
+        control=state.opened.known_good.id,
+    )
+    because = (*decision.because, *map(low_traffic_reason, shown))
+    return decision.model_copy(update={"because": because})
 
 
 def _loaded(state: ReleaseState, phase: Phase) -> Decision | None:

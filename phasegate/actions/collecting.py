@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from phasegate.actions.outside import Outside
+from phasegate.actions.remembering import remember
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Batch, Probe
 from phasegate.domain.plan import Environment
@@ -26,15 +27,19 @@ async def collect_staging(outside: Outside, state: ReleaseState, *, since: datet
 
 async def _collect(outside: Outside, state: ReleaseState, *, worker: str, begin: datetime) -> Batch:
     plan, ledger = state.plan, outside.journal.ledger
-    since = await stored_until(outside, state, worker=worker) or floor(begin, plan.interval)
+    stored, first = await stored_until(outside, state, worker=worker), floor(begin, plan.interval)
     batch = await outside.metrics.collect(
         worker,
-        since=since,
+        since=stored or first,
         now=outside.clock.now(),
         interval=plan.interval,
         settle=plan.telemetry.settle,
-        cuts=plan.cuts,
+        cuts=plan.counted,
     )
+    # History comes before the first interval or never: then every replay judges with the same. It is
+    # asked for when the source has just answered, so that one that is away is not waited for twice.
+    if stored is None and batch.minutes and worker == state.service:
+        await remember(outside, state, before=first)
     await ledger.add_minutes(state.release, worker, batch.minutes)
     return batch
 

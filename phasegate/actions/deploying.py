@@ -2,7 +2,7 @@
 
 from phasegate.actions.collecting import staging_name
 from phasegate.actions.outside import Outside
-from phasegate.actions.traffic import shift, words
+from phasegate.actions.traffic import Change, shift, words
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.errors import Refused
 from phasegate.domain.events import Acted, Uploaded
@@ -74,4 +74,4 @@ async def promote(outside: Outside, release: str, phase: Phase) -> ReleaseState:
     if state.live.split.same_traffic(split) and state.pending is None:
         return state
     because = f"{phase.title}: {words(split)}"
-    return await shift(outside, release, split, because=because, raising=True)
+    return await shift(outside, release, Change(split, because, raising=True))

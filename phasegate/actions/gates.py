@@ -13,6 +13,20 @@ async def ask(
     outside: Outside, release: str, phase: Phase, *, gate: Gate, hold: bool, evidence: str
 ) -> ReleaseState:
     """Put *gate*'s question with *evidence* (Markdown); one question stands at a time."""
+    return await put(outside, release, phase, gate=gate, hold=hold, evidence=evidence)
+
+
+async def put(
+    outside: Outside,
+    release: str,
+    phase: Phase,
+    *,
+    gate: Gate,
+    evidence: str,
+    hold: bool = False,
+    way_back: bool = False,
+) -> ReleaseState:
+    """As `ask`; *way_back* marks the question about a release that cannot be taken back freely."""
     expires = outside.clock.now() + gate.limit
 
     def decide(state: ReleaseState) -> Asked | None:
@@ -27,6 +41,7 @@ async def ask(
             digest=evidence_digest(evidence),
             evidence=evidence,
             expires_at=expires,
+            way_back=way_back,
         )
 
     state = await outside.journal.record(release, decide)
@@ -36,7 +51,7 @@ async def ask(
         f"{gate.question} Asked of {' and '.join(gate.roles)} "
         f"until {state.question.expires_at:%Y-%m-%d %H:%M} UTC; silence means reject."
     )
-    level = Level.WARNING if hold else Level.INFO
+    level = Level.WARNING if hold or way_back else Level.INFO
     return await tell(
         outside,
         release,
@@ -95,3 +110,14 @@ async def close_question(outside: Outside, release: str) -> ReleaseState:
     """Let a question whose time is up mean reject; withdraw one of a release that is taken back."""
     await outside.journal.record(release, lambda s: expired(s, now=outside.clock.now()))
     return await outside.journal.record(release, lambda s: withdrawn(s, now=outside.clock.now()))
+
+
+def fallen(state: ReleaseState) -> dict[str, str]:
+    """What a form is closed with whose question does not stand any more; the ledger ignores it."""
+    role = state.roles[0] if state.roles else "nobody"
+    return {
+        "decision": "reject",
+        "approver": "phasegate",
+        "role": role,
+        "reason": "the question does not stand",
+    }

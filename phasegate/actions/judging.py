@@ -5,7 +5,9 @@ from datetime import datetime
 
 from phasegate.actions.collecting import staging_name
 from phasegate.actions.outside import Outside
+from phasegate.actions.remembering import history
 from phasegate.domain.judge import Judge
+from phasegate.domain.judge.fold import Entry, Seen, feed, in_order
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute, Probe
 from phasegate.domain.plan import Environment
@@ -58,34 +60,33 @@ class Judging:
         """Feed minutes and probes in order of time, entering each phase where its soak began."""
         ledger, worker = outside.journal.ledger, _worker(state)
         minutes = await ledger.minutes(state.release, worker, after=bench.read_until)
+        if minutes and bench.read_until is None and _environment(state) is Environment.PRODUCTION:
+            for minute in await history(outside, state):
+                bench.judge.learn(minute)
         probes = await ledger.probes(state.release, after=bench.probed_until)
         environment = _environment(state)
         entries = [
-            (soak.since, name)
+            Entry(name, soak.since)
             for name, soak in state.soaks.items()
             if name not in bench.phases and state.plan.phase(name).environment is environment
         ]
-        happened: list[tuple[datetime, int, str | Minute | Probe]] = [(at, 0, name) for at, name in entries]
-        happened += [(minute.start, 1, minute) for minute in minutes]
         door = outside.target.front_door(worker)
-        happened += [(probe.at, 2, probe) for probe in probes if probe.url.startswith(f"{door}/")]
-        for at, _, what in sorted(happened, key=lambda item: item[:2]):
-            _feed(bench, what, at)
+        own = [probe for probe in probes if probe.url.startswith(f"{door}/")]
+        for _, what in in_order(entries, minutes, own, settle=state.plan.telemetry.settle):
+            _feed(bench, what)
 
 
-def _feed(bench: Bench, what: str | Minute | Probe, at: datetime) -> None:
+def _feed(bench: Bench, what: Seen) -> None:
     """What was seen before the first soak began belongs to no phase."""
-    if isinstance(what, str):
-        bench.judge.enter(what, at)
-        bench.phases = (*bench.phases, what)
-    elif isinstance(what, Minute):
-        bench.read_until = at
-        if bench.phases:
-            bench.judge.add(what)
-    else:
-        bench.probed_until = at
-        if bench.phases:
-            bench.judge.probe(what)
+    match what:
+        case Entry():
+            bench.phases = (*bench.phases, what.phase)
+        case Minute():
+            bench.read_until = what.start
+        case Probe():
+            bench.probed_until = what.at
+    if bench.phases:
+        feed(bench.judge, what)
 
 
 def _judged_at(state: ReleaseState, now: datetime) -> datetime:

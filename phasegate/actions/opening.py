@@ -31,7 +31,7 @@ async def open_release(
         raise Refused(
             f"there is no Worker {service!r} to release to; deploy a first version, then start again"
         )
-    good = await _known_good(outside, service, live)
+    good = await known_good(outside, service, live)
     if candidate.version and candidate.version == good.id:
         raise Refused(f"{good.label} already serves 100 % of {service}; there is nothing to release")
     opened = Opened(
@@ -47,7 +47,7 @@ async def open_release(
     return await outside.journal.open(release, opened)
 
 
-async def _known_good(outside: Outside, service: str, live: LiveSplit) -> Version:
+async def known_good(outside: Outside, service: str, live: LiveSplit) -> Version:
     serving = [share.version for share in live.split.shares if share.weight == 100]
     if not serving:
         raise Refused(

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from phasegate.actions.journal import Journal
-from phasegate.ports import Channel, Checks, Clock, Metrics, Pictures, Runs, Target
+from phasegate.ports import Channel, Checks, Clock, Metrics, Pictures, Runs, SecondSource, Target
 
 
 @dataclass(frozen=True)
 class Outside:
-    """The ports of one driver (a run or a keeper). ``channels`` maps a plan's channel name to its adapter."""
+    """
+    The ports of one driver (a run or a keeper).
+
+    ``channels`` maps a plan's channel name to its adapter; without a ``second`` source of
+    metrics nothing is compared.
+    """
 
     journal: Journal
     target: Target
@@ -19,3 +24,4 @@ class Outside:
     runs: Runs
     clock: Clock
     pictures: Pictures
+    second: SecondSource | None = None

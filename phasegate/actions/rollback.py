@@ -1,34 +1,95 @@
 """Take a release back: restore, verify, watch recovery, close."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 from phasegate.actions.collecting import collect, probe_service
 from phasegate.actions.outside import Outside
 from phasegate.actions.telling import tell
-from phasegate.actions.traffic import shift
+from phasegate.actions.traffic import Change, shift
 from phasegate.domain.criteria import Level
-from phasegate.domain.errors import MetricsAway, Unconfirmed
-from phasegate.domain.events import Ended, Event, KnownGood, Outcome, Recovered, Verified
+from phasegate.domain.errors import CannotRestore, MetricsAway, SecretsChanged, Unconfirmed
+from phasegate.domain.events import (
+    Ended,
+    Event,
+    KnownGood,
+    Noted,
+    Outcome,
+    Recovered,
+    RestoreRefused,
+    Verified,
+)
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute
-from phasegate.domain.plan import Environment
+from phasegate.domain.plan import Environment, OverSecrets
 from phasegate.domain.recovery import Recovery, recovery
 from phasegate.domain.versions import Split
 
+AGAIN = timedelta(minutes=1)
 
-async def restore(outside: Outside, release: str, *, again: bool = False) -> ReleaseState:
+
+async def restore(
+    outside: Outside, release: str, *, again: bool = False, over: str = "", force: str = ""
+) -> ReleaseState:
     """
     Bring the known-good version that the ledger names to 100 %; *again* also after it was back once.
 
-    Raises Drift when a foreign split without the candidate is in force,
-    CannotRestore when the platform refuses, TargetAway when it does not answer.
+    *over* is the foreign deployment that may be replaced, *force* who said, and why, that
+    changed secrets are no obstacle. Raises Drift when another foreign split without the
+    candidate is in force, SecretsChanged and CannotRestore when the platform refuses,
+    TargetAway when it does not answer.
     """
     state = await outside.journal.state(release)
-    if state.restored_at is not None and not state.exposed and not again:
+    if state.restored_at is not None and not state.exposed and not (again or over):
         return state
-    split = Split.whole(state.known_good.id)
-    state = await shift(outside, release, split, because=f"take back: {state.why_abort}"[:900], raising=False)
+    if state.plan.rollback_over_changed_secrets is OverSecrets.FORCE:
+        force = force or "the plan: rollback_over_changed_secrets is force"
+    state = await _take_back(outside, state, over=over, force=force)
     if state.canary is not None and state.breached_at is not None:
         await _tell_restored(outside, state)
     return state
+
+
+async def _take_back(outside: Outside, state: ReleaseState, *, over: str, force: str) -> ReleaseState:
+    change = Change(
+        Split.whole(state.known_good.id), f"take back: {state.why_abort}"[:800], raising=False, over=over
+    )
+    if state.refusal is not None and not force and _refused_lately(outside, state):
+        raise _refused(state.refusal)
+    try:
+        return await shift(outside, state.release, change)
+    except CannotRestore as refusal:
+        state = await _note_refusal(outside, state, refusal)
+        if not (force and isinstance(refusal, SecretsChanged)):
+            raise _refused(state.refusal) from None
+    text = f"forced although secrets changed since {state.known_good.label} was live, allowed by {force}"
+    await outside.journal.record(state.release, lambda s: Noted(text=text))
+    return await shift(outside, state.release, replace(change, force=True))
+
+
+def _refused_lately(outside: Outside, state: ReleaseState) -> bool:
+    """A refusal that only a person can resolve is not asked for again at every tick."""
+    return state.refused_at is not None and outside.clock.now() - state.refused_at < AGAIN
+
+
+def _refused(event: RestoreRefused | None) -> CannotRestore:
+    kind = SecretsChanged if event and event.secrets else CannotRestore
+    return kind(event.why if event else "the platform refuses the known-good version")
+
+
+async def _note_refusal(outside: Outside, state: ReleaseState, refusal: CannotRestore) -> ReleaseState:
+    secrets = isinstance(refusal, SecretsChanged)
+    weight = state.live.split.weight(state.canary.id) if state.canary else 0
+    todo = (
+        "It was not forced, because it would run with the secrets of now. Next: undo the change of secrets, "
+        f"or phasegate abort {state.release} --over-changed-secrets"
+        if secrets
+        else "Next: deploy a version that works by hand, then phasegate drift accept"
+    )
+    served = f"The candidate still takes {weight:g} %"
+    why = f"{state.known_good.label} cannot be brought back: {refusal}. {served}. {todo}"
+    event = RestoreRefused(version=state.known_good.id, why=why, secrets=secrets)
+    return await outside.journal.record(state.release, lambda s: event)
 
 
 async def _tell_restored(outside: Outside, state: ReleaseState) -> None:

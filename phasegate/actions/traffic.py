@@ -9,60 +9,49 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 from phasegate.actions.outside import Outside
-from phasegate.domain.errors import Away, CallAPerson, Drift, Refused, Superseded
+from phasegate.domain.errors import Away, CallAPerson, Drift, Refused, Superseded, TargetAway
 from phasegate.domain.events import Acted, Drifted, Dropped, Intended
 from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.production import Seen, compare, mark, still_ours
 from phasegate.domain.versions import LiveSplit, Split
 from phasegate.ports import Lease
 
 LEASE = timedelta(seconds=30)
 PATIENCE = timedelta(seconds=60)
+BEHIND = timedelta(seconds=15)
 
 
-async def shift(outside: Outside, release: str, split: Split, *, because: str, raising: bool) -> ReleaseState:
+@dataclass(frozen=True)
+class Change:
     """
-    Bring the production split to *split* and note it.
+    A split that is wanted, and why.
 
-    *raising* says that the candidate gains traffic: then a release that is being
-    taken back is Refused. Raises Drift when somebody else deployed, and what the
-    target raises; an intent never stays open without being resolved by reading.
+    *raising* says that the candidate gains traffic: then a release that is being taken
+    back is Refused. *over* is the id of the one foreign deployment that was decided to be
+    replaced. *force* brings a version back although secrets changed since it was live.
+    """
+
+    split: Split
+    because: str
+    raising: bool
+    over: str = ""
+    force: bool = False
+
+
+async def shift(outside: Outside, release: str, change: Change) -> ReleaseState:
+    """
+    Bring the production split to the one of *change* and note it.
+
+    Raises Drift when somebody else deployed, and what the target raises; an intent
+    never stays open without being resolved by reading.
     """
     state = await outside.journal.state(release)
     async with _right_to_act(outside, release) as lease:
-        return await _shift(outside, state, split, because=because, raising=raising, lease=lease)
-
-
-async def foreign(outside: Outside, release: str) -> LiveSplit | None:
-    """
-    The live split when it is neither the ledger's nor one that is being written; else None.
-
-    Reads only. Raises Drift when the Worker is gone, TargetAway.
-    """
-    before = await outside.journal.state(release)
-    live = await _read(outside, before)
-    state = await outside.journal.state(release)
-    if (state.live, state.pending) != (before.live, before.pending):
-        return None
-    known = (state.live.split, *((state.pending.split,) if state.pending else ()))
-    return None if any(live.split.same_traffic(split) for split in known) else live
-
-
-async def refuse_foreign(outside: Outside, release: str) -> ReleaseState:
-    """Note a split that somebody else deployed and raise Drift; note as well when it is over."""
-    live = await foreign(outside, release)
-    if live is None:
-        return await outside.journal.record(release, _drift_over)
-    state = await outside.journal.record(release, lambda s: _drifted(s, live))
-    raise Drift(_drift_words(state, live))
-
-
-def _drift_over(state: ReleaseState) -> Acted | None:
-    if state.drift is None or state.pending is not None:
-        return None
-    return Acted(intent="", worker=state.service, live=state.live)
+        return await _shift(outside, state, change, lease=lease)
 
 
 @asynccontextmanager
@@ -103,36 +92,59 @@ async def _lease(outside: Outside, release: str) -> Lease:
         await outside.clock.sleep(timedelta(milliseconds=200))
 
 
-async def _shift(
-    outside: Outside, state: ReleaseState, split: Split, *, because: str, raising: bool, lease: Lease
-) -> ReleaseState:
-    live = await _read(outside, state)
+async def _shift(outside: Outside, state: ReleaseState, change: Change, *, lease: Lease) -> ReleaseState:
+    live = await _newest(outside, state, patient=change.raising)
     state = await _resolve(outside, state.release, live, fence=lease.fence)
-    if live.split.same_traffic(split) and state.live.split.same_traffic(split):
+    if live.split.same_traffic(change.split) and state.live.split.same_traffic(change.split):
         return await _note_equal(outside, state, live, fence=lease.fence)
-    if not (live.split.same_traffic(state.live.split) or live.split.same_traffic(split)):
-        await outside.journal.record(state.release, lambda s: _drifted(s, live))
-        if raising or not _still_ours(state, live):
-            raise Drift(_drift_words(state, live))
+    await _refuse_foreign(outside, state, live, change)
     intent = Intended(
         id=uuid.uuid4().hex,
         worker=state.service,
-        split=split,
+        split=change.split,
         was=live.id,
-        because=because,
+        because=change.because,
         fence=lease.fence,
     )
     await outside.journal.record(
-        state.release, lambda s: _intend(s, intent, raising=raising), fence=lease.fence
+        state.release, lambda s: _intend(s, intent, raising=change.raising), fence=lease.fence
     )
-    return await _write(outside, state, intent)
+    return await _write(outside, state, intent, force=change.force)
 
 
-async def _read(outside: Outside, state: ReleaseState) -> LiveSplit:
+async def _refuse_foreign(outside: Outside, state: ReleaseState, live: LiveSplit, change: Change) -> None:
+    wanted = live.split.same_traffic(change.split) or live.id == change.over
+    if wanted or compare(state, live, now=outside.clock.now()) is not Seen.FOREIGN:
+        return
+    await outside.journal.record(state.release, lambda s: drifted(s, live))
+    if change.raising or not still_ours(state, live):
+        raise Drift(drift_words(state, live))
+
+
+async def read_live(outside: Outside, state: ReleaseState) -> LiveSplit:
+    """The live split of the released service. Raises Drift when the Worker is gone, TargetAway."""
     live = await outside.target.live(state.service)
     if live is None:
         raise Drift(f"the Worker {state.service!r} does not exist any more; somebody deleted it")
     return live
+
+
+async def _newest(outside: Outside, state: ReleaseState, *, patient: bool) -> LiveSplit:
+    """
+    The live split, where a reading that lags behind the ledger's own last write does not count.
+
+    Only who is *patient* waits for a better one: taking back must not wait for it.
+    """
+    deadline = outside.clock.now() + BEHIND
+    while True:
+        live = await read_live(outside, state)
+        if compare(state, live, now=outside.clock.now()) is not Seen.BEHIND:
+            return live
+        if not patient:
+            return state.live
+        if outside.clock.now() >= deadline:
+            raise TargetAway(f"{state.service}: the platform still shows deployment {live.id}, an older one")
+        await outside.clock.sleep(timedelta(milliseconds=500))
 
 
 async def _resolve(outside: Outside, release: str, live: LiveSplit, *, fence: int) -> ReleaseState:
@@ -164,10 +176,12 @@ def _intend(state: ReleaseState, intent: Intended, *, raising: bool) -> Intended
     return intent
 
 
-async def _write(outside: Outside, state: ReleaseState, intent: Intended) -> ReleaseState:
-    message = f"phasegate {state.release}: {intent.because}"
+async def _write(outside: Outside, state: ReleaseState, intent: Intended, *, force: bool) -> ReleaseState:
+    message = f"{mark(state)}{intent.because}"
     try:
-        live = await outside.target.set_split(state.service, intent.split, message=message, was=intent.was)
+        live = await outside.target.set_split(
+            state.service, intent.split, message=message, was=intent.was, force=force
+        )
     except (Away, CallAPerson) as failure:
         return await _after_failure(outside, state, intent, failure)
     acted = Acted(intent=intent.id, worker=intent.worker, live=live)
@@ -196,22 +210,20 @@ def _drop(state: ReleaseState, intent: Intended, why: str) -> Dropped | None:
     return Dropped(intent=intent.id, why=why) if ours else None
 
 
-def _still_ours(state: ReleaseState, live: LiveSplit) -> bool:
-    """Whether a foreign split still sends traffic to the candidate: then taking it back is right."""
-    return state.canary is not None and live.split.weight(state.canary.id) > 0
-
-
-def _drifted(state: ReleaseState, live: LiveSplit) -> Drifted | None:
+def drifted(state: ReleaseState, live: LiveSplit) -> Drifted | None:
+    """What is noted of a foreign split; None when it is known already."""
     known = state.drift is not None and state.drift.found.id == live.id
     return None if known else Drifted(expected=state.live.split, found=live)
 
 
-def _drift_words(state: ReleaseState, live: LiveSplit) -> str:
+def drift_words(state: ReleaseState, live: LiveSplit) -> str:
+    """What was found, and what a person can do about it."""
+    back = f"{state.known_good.label} at 100 %" if state.aborting else words(state.live.split)
     return (
         f"somebody else deployed {state.service}: expected {words(state.live.split)}, "
         f"found {words(live.split)} ({live.message or 'no message'}); nothing was changed. "
-        f"The release waits for a person: bring back what was expected and it goes on, or call it off "
-        f"(phasegate abort) and bring back {state.known_good.label} to end it"
+        f"The release waits for a person. Next: phasegate drift accept {state.release} leaves what was "
+        f"found and ends the release; phasegate drift restore {state.release} brings back {back}"
     )
 
 

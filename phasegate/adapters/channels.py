@@ -16,6 +16,8 @@ from phasegate.domain.events import Notice
 from phasegate.ports import Clock
 
 TIMEOUT = 10.0
+# Shorter parts of an address are words such as "services".
+LEAST_SECRET = 12
 TAIL = 256 * 1024
 _KNOWN = "already written"
 SLACK_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
@@ -76,9 +78,11 @@ class WebhookChannel:
         raise SettingsError(f"{said}; check its address in PHASEGATE_CHANNELS")
 
     def _hidden(self, text: str) -> str:
-        """The answer's first words on one line, without an echo of the address or the routing key."""
+        """The answer's first words on one line, without an echo of the address, a part of it, or the key."""
         words = " ".join(text.split())
-        for secret in (str(self._url), self._url.raw_path.decode(), self._routing_key):
+        parts = [*self._url.path.split("/"), *self._url.params.values()]
+        long = [part for part in parts if len(part) >= LEAST_SECRET]
+        for secret in (str(self._url), self._url.raw_path.decode(), self._routing_key, *long):
             if len(secret) > 1:
                 words = words.replace(secret, "***")
         return words[:200]

@@ -7,6 +7,7 @@ Everything that can go wrong, sorted by who has to act.
     ├── FixTheInput          the person who typed it corrects it; exit code 2, nothing was done
     │   ├── PlanError            file, line, field, value, what is allowed
     │   ├── BundleError          the bundle cannot be read or was refused by the target
+    │   ├── RecordingError       recorded minutes: file, line, column, value, what is allowed
     │   ├── SettingsError        an address, account or token is missing or wrong
     │   └── Refused              a legal request that the state of the release forbids
     ├── Away                 an outside system does not answer; trying again is right
@@ -18,6 +19,7 @@ Everything that can go wrong, sorted by who has to act.
         ├── Drift                somebody else changed the split
         ├── Unconfirmed          a write whose effect could not be read back
         ├── CannotRestore        the platform refuses the known-good version
+        │   └── SecretsChanged       because secrets changed since it was live; it can be forced
         └── LedgerBroken         the chain of hashes does not hold
     Superseded               another driver acted first: read the ledger again
 """
@@ -37,6 +39,10 @@ class PlanError(FixTheInput):
 
 class BundleError(FixTheInput):
     """A bundle cannot be read, or the platform refused to take it."""
+
+
+class RecordingError(FixTheInput):
+    """Recorded minutes cannot be used; one line for each fault, as ``file:line: column: …``."""
 
 
 class SettingsError(FixTheInput):
@@ -81,6 +87,10 @@ class Unconfirmed(CallAPerson):
 
 class CannotRestore(CallAPerson):
     """The platform refuses to take the known-good version back."""
+
+
+class SecretsChanged(CannotRestore):
+    """The platform refuses a version because secrets changed since it was live (Cloudflare's 10220)."""
 
 
 class LedgerBroken(CallAPerson):

@@ -8,15 +8,19 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from phasegate.domain.checklist import Result
 from phasegate.domain.decision import Decision
+from phasegate.domain.drift import Drifted, DriftSettled, Settling
 from phasegate.domain.happening import Happening
 from phasegate.domain.outage import Stalled
 from phasegate.domain.outbox import Delivered, Notice
 from phasegate.domain.plan import Environment
 from phasegate.domain.questions import Answered, AnswerRefused, Asked, Choice, Expired, Withdrawn
+from phasegate.domain.sources import CrossChecked
+from phasegate.domain.standing import Examined, RestoreRefused
 from phasegate.domain.verdict import Reason, Verdict
 from phasegate.domain.versions import LiveSplit, Split, Version
 
-__all__ = ["AnswerRefused", "Answered", "Asked", "Choice", "Delivered", "Expired", "Notice", "Withdrawn"]
+__all__ = ["AnswerRefused", "Answered", "Asked", "Choice", "CrossChecked", "Delivered", "DriftSettled"]
+__all__ += ["Drifted", "Examined", "Expired", "Notice", "RestoreRefused", "Settling", "Withdrawn"]
 
 
 class Outcome(StrEnum):
@@ -25,6 +29,7 @@ class Outcome(StrEnum):
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled-back"
     REFUSED = "refused"
+    ABANDONED = "abandoned"
 
 
 class Candidate(BaseModel):
@@ -194,14 +199,6 @@ class KnownGood(Happening):
     version: Version
 
 
-class Drifted(Happening):
-    """The live split is not the one that the ledger knows."""
-
-    kind: Literal["drifted"] = "drifted"
-    expected: Split
-    found: LiveSplit
-
-
 class Verified(Happening):
     """After a rollback: health and version through the front door."""
 
@@ -259,6 +256,10 @@ Event = Annotated[
     | PhaseEnded
     | KnownGood
     | Drifted
+    | DriftSettled
+    | Examined
+    | RestoreRefused
+    | CrossChecked
     | Verified
     | Recovered
     | Notice

@@ -35,7 +35,8 @@ class ReleaseState(BaseModel):
     """
     Where one release is. ``seq`` is the last event that went into it.
 
-    ``drivers`` counts the runs that took it up since it last got further.
+    ``drivers`` counts the runs that took it up since it last got further. ``known`` are
+    the ids of the platform's deployments that the release began with, made or took over.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,7 +72,16 @@ class ReleaseState(BaseModel):
     restored_at: datetime | None = None
     verified: e.Verified | None = None
     recovered: e.Recovered | None = None
+    known: tuple[str, ...] = ()
+    acted_at: datetime | None = None
     drift: e.Drifted | None = None
+    drifts: int = 0
+    settled: e.DriftSettled | None = None
+    examined: e.Examined | None = None
+    way_back_accepted: bool = False
+    refusal: e.RestoreRefused | None = None
+    refused_at: datetime | None = None
+    cross_checked: e.CrossChecked | None = None
     watching_since: datetime | None = None
     roles: tuple[str, ...] = ()
     responses: int = 0
@@ -153,6 +163,7 @@ def _first(row: e.Recorded) -> ReleaseState:
         "plan": row.event.plan,
         "known_good": row.event.known_good,
         "live": row.event.live,
+        "known": (row.event.live.id,),
     }
     # The plan was safe when it was opened; rules that came later must not leave it unwatched.
     return ReleaseState.model_validate(fields, context=STORED)
@@ -171,7 +182,16 @@ def _acted(state: ReleaseState, row: Any) -> dict[str, Any]:
     restored = state.aborting and row.event.live.split.weight(state.known_good.id) == 100
     done = {"restored_at": row.at} if restored and state.restored_at is None else {}
     since = state.watching_since or (row.at if row.event.intent else None)
-    return {"live": row.event.live, "pending": None, "drift": None, "watching_since": since, **done}
+    known = state.known if row.event.live.id in state.known else (*state.known, row.event.live.id)
+    settled = {"pending": None, "drift": None, "settled": None, "refusal": None}
+    return {
+        **settled,
+        **done,
+        "live": row.event.live,
+        "known": known,
+        "acted_at": row.at,
+        "watching_since": since,
+    }
 
 
 def _soaking(state: ReleaseState, row: Any) -> dict[str, Any]:
@@ -204,6 +224,8 @@ def _answered(state: ReleaseState, row: Any) -> dict[str, Any]:
         return {"question": None, "answers": ()}
     if not set(question.roles) <= {answer.role for answer in answers}:
         return {"answers": answers, "responses": state.responses + 1}
+    if question.way_back:
+        return {"question": None, "answers": (), "way_back_accepted": True}
     passed = "holds_passed" if question.hold else "gates_passed"
     return {"question": None, "answers": (), passed: (*getattr(state, passed), question.phase)}
 
@@ -264,11 +286,15 @@ _FOLD: dict[str, Any] = {
     "abort-asked": lambda s, r: {"abort": r.event, "breached_at": s.breached_at or r.at},
     "phase-ended": lambda s, r: {"ended_phases": (*s.ended_phases, r.event.phase)},
     "known-good": lambda s, r: {"known_good": r.event.version},
-    "drifted": lambda s, r: {"drift": r.event},
+    "drifted": lambda s, r: {"drift": r.event, "drifts": s.drifts + 1},
+    "drift-settled": lambda s, r: {"settled": r.event},
+    "examined": lambda s, r: {"examined": r.event},
+    "restore-refused": lambda s, r: {"refusal": r.event, "refused_at": r.at},
+    "cross-checked": lambda s, r: {"cross_checked": r.event},
     "verified": lambda s, r: {"verified": r.event},
     "recovered": lambda s, r: {"recovered": r.event},
     "notice": _notice,
     "delivered": _delivered,
     "stalled": lambda s, r: {"stalled_since": s.stalled_since or r.at},
-    "ended": lambda s, r: {"ended": r.event},
+    "ended": lambda s, r: {"ended": r.event, "question": None, "answers": ()},
 }

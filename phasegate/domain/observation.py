@@ -28,7 +28,8 @@ class Minute(BaseModel):
     One interval ``[start, start + length)`` of one worker.
 
     No counts at all means that nobody was served (or nothing was seen): neither
-    healthy nor harmful. ``unattributed`` counts rows that named no version.
+    healthy nor harmful. ``unattributed`` counts rows that named no version. Counts are
+    rows really stored, and one row stands for ``sampling`` requests.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +38,7 @@ class Minute(BaseModel):
     length: timedelta
     counts: tuple[Counts, ...] = ()
     unattributed: int = 0
+    sampling: float = 1.0
     query: str = ""
 
     @property

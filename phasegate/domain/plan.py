@@ -14,6 +14,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from phasegate.domain.checklist import Item
 from phasegate.domain.criteria import AlertRule, Level, Rule
+from phasegate.domain.drift import DriftPolicy, OnForeign
 from phasegate.domain.outage import Outage
 from phasegate.domain.phase import (
     NAME,
@@ -28,20 +29,27 @@ from phasegate.domain.phase import (
 )
 from phasegate.domain.quantities import Duration, Rate
 from phasegate.domain.safety import Faults, unsafe
+from phasegate.domain.sources import CrossCheck
+from phasegate.domain.standing import OverSecrets
 
 __all__ = [
     "NAME",
     "STORED",
     "Attribution",
     "Communication",
+    "Comparison",
+    "CrossCheck",
+    "DriftPolicy",
     "Environment",
     "Gate",
     "HealthContract",
     "Load",
     "LowTraffic",
     "OnExpiry",
+    "OnForeign",
     "OnLost",
     "Outage",
+    "OverSecrets",
     "Phase",
     "Recovery",
     "RolloutPlan",
@@ -53,6 +61,7 @@ __all__ = [
 
 # The context of validating a plan that was checked when its release was opened.
 STORED = {"stored": True}
+_STEPS = (5, 8, 13, 20, 32, 50, 80, 125, 200, 320, 800, 1250, 3200, 8000)
 _DATE = r"^(\d{4}-\d{2}-\d{2})?$"
 
 
@@ -91,6 +100,29 @@ class Telemetry(Rule):
         gt=0, le=100, description="How far, in points, the observed share may be from the weight."
     )
     share_limit: Duration = Field(description="How long the observed share may take to follow the weight.")
+    ladder: tuple[Duration, ...] = Field(
+        default=tuple(timedelta(milliseconds=step) for step in _STEPS),
+        max_length=40,
+        description="Latencies at which requests are counted beside the plan's own limits, to compare canary "
+        "and control; each costs a query per interval. Empty: latency is not compared.",
+    )
+    cross_check: CrossCheck | None = Field(
+        default=CrossCheck(), description="The comparison with the second source of metrics; null: none."
+    )
+
+
+class Comparison(Rule):
+    """How the canary is compared with its control; what is tolerated is not evidence."""
+
+    error_tolerance: float = Field(
+        default=1.0, ge=1, le=10, description="The canary may fail this many times as often as the control."
+    )
+    latency_tolerance: float = Field(
+        default=1.1, ge=1, le=10, description="The canary's answers may take this many times as long."
+    )
+    strict: bool = Field(
+        default=False, description="Trust no history: only requests of the same intervals are compared."
+    )
 
 
 class Recovery(Rule):
@@ -135,8 +167,15 @@ class RolloutPlan(Rule):
         description="literal: a breach takes back even when the control breaks the same limit."
     )
     on_lost_run: OnLost = Field(description="What the keeper does when the driving run has died.")
+    drift: DriftPolicy = DriftPolicy()
+    rollback_over_changed_secrets: OverSecrets = Field(
+        default=OverSecrets.HOLD,
+        description="When the platform refuses the known-good version because secrets changed since: "
+        "hold pages a person, force brings it back with the secrets of now.",
+    )
     health: HealthContract
     telemetry: Telemetry
+    comparison: Comparison = Comparison()
     recovery: Recovery
     outage: Outage = Outage()
     alerts: tuple[AlertRule, ...] = Field(description="The alert table. Alerts tell, they take nothing back.")
@@ -171,9 +210,15 @@ class RolloutPlan(Rule):
 
     @property
     def cuts(self) -> tuple[int, ...]:
-        """Every latency limit of the plan in milliseconds, growing: what telemetry must count."""
+        """Every latency limit of the plan in milliseconds, growing."""
         rules = [rule for phase in self.phases for rule in (*phase.success, *phase.rollback)]
         limits = [getattr(rule, "below", None) for rule in rules if rule.metric == "latency"]
         limits += [getattr(rule, "above", None) for rule in rules if rule.metric == "latency"]
         limits += [alert.slower_than for alert in self.alerts]
         return tuple(sorted({round(limit.total_seconds() * 1000) for limit in limits if limit is not None}))
+
+    @property
+    def counted(self) -> tuple[int, ...]:
+        """The latencies in milliseconds, growing, at which telemetry must count: limits and ladder."""
+        steps = {round(step.total_seconds() * 1000) for step in self.telemetry.ladder}
+        return tuple(sorted({*self.cuts, *steps}))

@@ -1,4 +1,4 @@
-"""Durations and rates as people write them: ``2h``, ``1500ms``, ``0.1%``."""
+"""Durations, rates and traffic as people write them: ``2h``, ``1500ms``, ``0.1%``, ``12rps``."""
 
 import re
 from datetime import timedelta
@@ -9,6 +9,9 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = timedelta(days=366)
+_PER = {"rps": 1, "rpm": 60, "rph": 3600}
+_BUSIEST = 10_000_000
+_TRAFFIC = re.compile(r"(\d+(?:\.\d+)?) ?(rps|rpm|rph)")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
@@ -51,6 +54,22 @@ def format_duration(value: timedelta) -> str:
         count, rest = divmod(rest, size)
         text += f"{count}{unit}" if count else ""
     return text
+
+
+def parse_traffic(value: Any) -> float:
+    """
+    Read ``12rps``, ``720rpm`` or ``40000rph``; requests a second.
+
+    Raises ValueError naming the value and what is allowed.
+    """
+    found = _TRAFFIC.fullmatch(str(value).strip())
+    per_second = float(found[1]) / _PER[found[2]] if found else 0.0
+    if not 0 < per_second <= _BUSIEST:
+        raise ValueError(
+            f"{value!r} is not a traffic; write requests per second, minute or hour such as 12rps, 720rpm or "
+            f"40000rph, more than 0 and at most {_BUSIEST:,}rps"
+        )
+    return per_second
 
 
 def parse_rate(value: Any) -> float:

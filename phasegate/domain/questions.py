@@ -16,7 +16,11 @@ class Choice(StrEnum):
 
 
 class Asked(Happening):
-    """A question is put to named roles; ``digest`` is of the evidence shown with it."""
+    """
+    A question is put to named roles; ``digest`` is of the evidence shown with it.
+
+    ``way_back`` marks the one about going on although the release cannot be taken back freely.
+    """
 
     kind: Literal["asked"] = "asked"
     key: str
@@ -27,6 +31,7 @@ class Asked(Happening):
     digest: str
     evidence: str
     expires_at: datetime
+    way_back: bool = False
 
 
 class Answered(Happening):

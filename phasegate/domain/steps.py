@@ -22,7 +22,8 @@ class Step(BaseModel):
     What a phase flow says to its parent.
 
     ``until`` is the end of a wait, ``question`` what a person is asked, and
-    ``because`` one sentence for whoever looks.
+    ``because`` one sentence for whoever looks. ``held``: the wait is over as soon as
+    somebody has decided about a foreign deployment.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,6 +32,7 @@ class Step(BaseModel):
     because: str
     until: datetime | None = None
     question: Asked | None = None
+    held: bool = False
 
     @property
     def finished(self) -> bool:

@@ -80,6 +80,9 @@ class Verdict(BaseModel):
     alerts: tuple[Alert, ...] = ()
     judged_until: datetime | None = None
     age: timedelta = timedelta(0)
+    evidence: tuple[tuple[datetime, float], ...] = Field(
+        default=(), description="Where canary and control were compared: when, and log10 of the evidence."
+    )
 
     def because(self) -> tuple[Reason, ...]:
         """The reasons that carry the finding: those as bad as the verdict itself."""

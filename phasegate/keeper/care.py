@@ -8,6 +8,7 @@ production, so nothing here may stop what does.
 from datetime import datetime, timedelta
 
 from phasegate.actions.advancing import call_off, waiting
+from phasegate.actions.gates import fallen
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import CallAPerson
 from phasegate.domain.events import Driven, Event
@@ -57,7 +58,7 @@ async def _wake_if_due(outside: Outside, state: ReleaseState, status: RunStatus)
         return
     if blocked or (status is RunStatus.ACTIVE and not state.aborting):
         return
-    await outside.runs.wake(state.run, answer=_fallen(state))
+    await outside.runs.wake(state.run, answer=fallen(state))
 
 
 def _stuck_at(state: ReleaseState) -> datetime:
@@ -72,17 +73,6 @@ def _stuck_at(state: ReleaseState) -> datetime:
     soak = state.soaks.get(state.phase)
     due = max(state.at, soak.until + state.plan.telemetry.settle) if soak else state.at
     return due + work + STUCK
-
-
-def _fallen(state: ReleaseState) -> dict[str, str]:
-    """What a form is closed with whose question does not stand any more; the ledger ignores it."""
-    role = state.roles[0] if state.roles else "nobody"
-    return {
-        "decision": "reject",
-        "approver": "phasegate",
-        "role": role,
-        "reason": "the question does not stand",
-    }
 
 
 async def _replace(outside: Outside, state: ReleaseState, status: RunStatus) -> None:

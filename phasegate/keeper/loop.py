@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import PhasegateError
 from phasegate.keeper.outbox import EVERY, Outbox
+from phasegate.keeper.unreadable import page_unreadable
 from phasegate.keeper.watch import Watch
 from phasegate.ports import Row
 
@@ -56,11 +57,13 @@ class Keeper:
                     continue
         finally:
             await self._finish(limit=PARTING)
+            await self.watch.finish()
 
     async def tick(self) -> None:
         """Look once at every active release, and wait until all have been looked at."""
         await self._begin()
         await self._finish(limit=None)
+        await self.watch.finish()
         await self.outbox.deliver()
 
     async def _begin_safely(self) -> timedelta:
@@ -117,6 +120,7 @@ class Keeper:
             except Exception:
                 # One release that cannot be looked at must not leave the others unwatched.
                 log.exception("looking at %s failed; it is tried again", row.release)
+                await page_unreadable(self.outside, row.release)
             self.outbox.add(row.release)
             if row.release in self.watch.troubles:
                 log.warning("%s: %s", row.release, self.watch.troubles[row.release])

@@ -5,30 +5,34 @@ It needs the ledger, the target and the metrics only. The orchestrator may be de
 a harmful version is taken back here, at once; telling people and verifying follow.
 """
 
+import asyncio
+import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from phasegate.actions.advancing import look
+from phasegate.actions.crosscheck import cross_check
+from phasegate.actions.drift import mind_drift
 from phasegate.actions.gates import close_question
 from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.actions.rollback import restore
 from phasegate.actions.sharing import note_share
 from phasegate.actions.telling import tell
-from phasegate.actions.traffic import foreign, refuse_foreign
 from phasegate.domain.criteria import Level
-from phasegate.domain.errors import Away, CallAPerson, FixTheInput, PhasegateError, RunsAway
+from phasegate.domain.errors import Away, CallAPerson, Drift, FixTheInput, PhasegateError, RunsAway
 from phasegate.domain.events import Breached, Event, Judged
 from phasegate.domain.ledger import ReleaseState
-from phasegate.domain.plan import Environment
+from phasegate.domain.plan import Environment, Phase
 from phasegate.domain.verdict import Finding, Verdict
 from phasegate.keeper.care import care_for_run
 from phasegate.keeper.show import show
 
+log = logging.getLogger("phasegate.keeper")
 CARE = timedelta(seconds=3)
 SHOW = timedelta(seconds=30)
-COMPARE = timedelta(seconds=5)
 PATIENCE = timedelta(seconds=60)
+PARTING = 5.0
 
 
 @dataclass
@@ -40,8 +44,8 @@ class Watch:
     troubles: dict[str, str] = field(default_factory=dict)
     cared: dict[str, datetime] = field(default_factory=dict)
     shown: dict[str, datetime] = field(default_factory=dict)
-    compared: dict[str, datetime] = field(default_factory=dict)
-    foreign: dict[str, str] = field(default_factory=dict)
+    crossed: dict[str, datetime] = field(default_factory=dict)
+    comparing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def look_at(self, release: str) -> None:
         """
@@ -82,8 +86,9 @@ class Watch:
         self.troubles.pop(release, None)
         self.cared.pop(release, None)
         self.shown.pop(release, None)
-        self.compared.pop(release, None)
-        self.foreign.pop(release, None)
+        self.crossed.pop(release, None)
+        if (comparing := self.comparing.pop(release, None)) is not None:
+            comparing.cancel()
 
     async def _protect(self, release: str) -> ReleaseState:
         state = await self.outside.journal.state(release)
@@ -94,22 +99,20 @@ class Watch:
         state = await close_question(self.outside, release)
         if state.aborting and (state.exposed or state.restored_at is None):
             state = await restore(self.outside, release)
-        if state.watching_since is not None and self._is_due(self.compared, release, COMPARE):
-            state = await self._compare(state)
-        return state
+        return await self._compare(state)
 
     async def _compare(self, state: ReleaseState) -> ReleaseState:
-        """The ledger may be wrong about production: a write may land late, somebody else may deploy."""
-        found = await foreign(self.outside, state.release)
-        seen = self.foreign.get(state.release)
-        self.foreign[state.release] = found.id if found else ""
-        if state.aborting:
-            back = state.canary is not None and found and found.split.weight(state.canary.id) > 0
-            return await restore(self.outside, state.release, again=True) if back else state
-        # A reading may come from a place that is a moment behind; two in a row do not.
-        if (found is None and state.drift is None) or (found is not None and found.id != seen):
-            return state
-        return await refuse_foreign(self.outside, state.release)
+        """
+        The ledger may be wrong about production: a write may land late, somebody else may deploy.
+
+        A release that waits for a decision about that is cared for as any other.
+        """
+        try:
+            return await mind_drift(self.outside, state.release)
+        except Drift as drift:
+            self.troubles[state.release] = str(drift)
+            await self._page(state.release, drift)
+            return await self.outside.journal.state(state.release)
 
     async def _judge(self, state: ReleaseState) -> None:
         phase = state.current
@@ -121,6 +124,32 @@ class Watch:
         await self._note(state, verdict)
         if phase.takes_traffic and verdict.finding is not Finding.HARMFUL:
             await note_share(self.outside, state.release, phase)
+            self._compare_sources(state, phase)
+
+    def _compare_sources(self, state: ReleaseState, phase: Phase) -> None:
+        """Beside the look: a second source that hangs must not delay what the first one shows."""
+        rule, running = state.plan.telemetry.cross_check, self.comparing.get(state.release)
+        if rule is None or (running and not running.done()):
+            return
+        if self._is_due(self.crossed, state.release, rule.every):
+            self.comparing[state.release] = asyncio.create_task(self._compared(state, phase))
+
+    async def _compared(self, state: ReleaseState, phase: Phase) -> None:
+        try:
+            await cross_check(self.outside, state, phase)
+        except PhasegateError as trouble:
+            log.warning("%s: the sources of metrics were not compared: %s", state.release, trouble)
+        except Exception:
+            # A comparison that is broken must not stay unseen, and must not end the watch.
+            log.exception("%s: the sources of metrics could not be compared", state.release)
+
+    async def finish(self) -> None:
+        """Let comparisons that are under way come to their end, for a few seconds."""
+        if running := [task for task in self.comparing.values() if not task.done()]:
+            _, late = await asyncio.wait(running, timeout=PARTING)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _note(self, state: ReleaseState, verdict: Verdict) -> None:
         if verdict.finding is Finding.HARMFUL:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from phasegate.domain.checklist import Outcome
-from phasegate.domain.events import Event
+from phasegate.domain.events import Event, Settling
 from phasegate.domain.quantities import format_duration
 from phasegate.domain.versions import Split, Version
 
@@ -104,6 +104,23 @@ def _drifted(e: Any, tags: Tags) -> str:
     return f"somebody else changed the traffic: expected {expected}; found {found}"
 
 
+def _settled(e: Any, tags: Tags) -> str:
+    what = "leaves" if e.choice is Settling.ACCEPT else "has replaced"
+    return f"{e.by} {what} the foreign split {split_text(e.found.split, tags=tags)}: {e.reason}"
+
+
+def _examined(e: Any, _: Tags) -> str:
+    known = "the way back is free" if e.free else "the way back is not free"
+    asked = [o.text for o in e.obstacles if o.asks]
+    open_ = [f"not examined: {o.text}" for o in e.obstacles if not o.asks]
+    return _with(f"{e.phase}: {known}", "; ".join(asked + open_))
+
+
+def _cross_checked(e: Any, _: Tags) -> str:
+    said = "; ".join(e.differences) or "both sources agree"
+    return f"{e.phase}: metrics compared up to {clock_text(e.until)}: {said}"
+
+
 def _notice(e: Any, _: Tags) -> str:
     return f"notice {e.id} ({e.level}) to {', '.join(e.channels) or 'nobody'}: {e.subject}"
 
@@ -144,6 +161,10 @@ _WORDS: dict[str, Callable[[Any, Tags], str]] = {
     "phase-ended": lambda e, _: f"{e.phase}: passed",
     "known-good": lambda e, _: f"known good is now {_known(e.version)}",
     "drifted": _drifted,
+    "drift-settled": _settled,
+    "examined": _examined,
+    "restore-refused": lambda e, _: f"the platform refuses the known-good version: {e.why}",
+    "cross-checked": _cross_checked,
     "verified": lambda e, tags: _with(
         f"after the rollback {name(e.version, tags) or 'no version'} answers "
         + ("and is healthy" if e.ok else "and is not healthy"),

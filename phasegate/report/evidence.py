@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from phasegate.domain.approval import evidence_digest
 from phasegate.domain.criteria import Attested, ErrorRateAbove, Unreported
+from phasegate.domain.judge.seen import seen
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute
 from phasegate.domain.phase import Environment, Phase
@@ -18,6 +19,7 @@ from phasegate.report.headline import headline, name
 from phasegate.report.markdown import at, bullets, percent, plain, sections, table
 from phasegate.report.plots import data_uri, evidence_svg
 from phasegate.report.progress import progress_markdown
+from phasegate.report.sources import sources_markdown
 
 __all__ = ["checklist_markdown", "evidence_digest", "progress_markdown", "verdict_markdown"]
 
@@ -37,9 +39,11 @@ def verdict_markdown(state: ReleaseState, verdict: Verdict | None, minutes: tupl
     return sections(
         headline(state, verdict),
         _criteria(verdict),
-        _picture(state, phase, minutes),
+        _picture(state, phase, minutes, verdict),
         _reasons(verdict),
+        _power(state, phase, minutes),
         _alerts(verdict),
+        sources_markdown(state, _since_soak(state, phase, minutes) if phase else minutes),
         _load(state),
         _checks(state, phase),
         _unreported(phase),
@@ -79,7 +83,9 @@ def _sorted(verdict: Verdict) -> list[Reason]:
     return sorted(verdict.reasons, key=lambda reason: _ORDER.index(reason.finding))
 
 
-def _picture(state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ...]) -> str:
+def _picture(
+    state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ...], verdict: Verdict | None
+) -> str:
     if phase is None or state.canary is None or not phase.takes_traffic:
         return ""
     title = f"{phase.name} at {phase.weight:g} %: {state.service}"
@@ -90,6 +96,8 @@ def _picture(state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ..
         limit=_limit(phase),
         title=title,
         labels=(state.opened.known_good.label, state.canary.label),
+        path=verdict.evidence if verdict else (),
+        decided=1 / state.plan.alpha,
     )
     return f"![Failed requests and requests: {plain(title)}]({data_uri(svg)})"
 
@@ -98,6 +106,21 @@ def _since_soak(state: ReleaseState, phase: Phase, minutes: tuple[Minute, ...]) 
     soak = state.soaks.get(phase.name)
     shown = tuple(minute for minute in minutes if soak is None or minute.start >= soak.since)
     return shown or minutes
+
+
+def _power(state: ReleaseState, phase: Phase | None, minutes: tuple[Minute, ...]) -> str:
+    """What the traffic so far would have shown; "healthy" is worth no more than that."""
+    if phase is None or state.canary is None or not phase.takes_traffic:
+        return ""
+    shown = seen(
+        state.plan,
+        phase,
+        minutes,
+        soaks={name: soak.since for name, soak in state.soaks.items()},
+        canary=state.canary.id,
+        control=state.opened.known_good.id,
+    )
+    return f"**What could be seen**\n\n{bullets(plain(one.text) for one in shown)}" if shown else ""
 
 
 def _limit(phase: Phase) -> float | None:

@@ -14,14 +14,25 @@ from math import ceil, floor, log10
 
 from phasegate.domain.observation import Minute
 from phasegate.domain.quantities import format_duration
+from phasegate.report.drawing import (
+    CANARY,
+    FAINT,
+    LEFT,
+    LIMIT,
+    RIGHT,
+    STABLE,
+    WIDTH,
+    percent,
+    rule,
+    short,
+    words,
+)
+from phasegate.report.plot_evidence import evidence_panel, whisker
 
-WIDTH, HEIGHT = 640, 240
-LEFT, RIGHT = 52, 628
+HEIGHT, EVIDENCE_HEIGHT = 240, 112
 RATE_TOP, RATE_BOTTOM = 42, 142
 COUNT_TOP, COUNT_BOTTOM = 166, 212
-MOST_BUCKETS = 96
-# Distinguishable for every kind of colour vision, and by dash and shape without any.
-CANARY, STABLE, LIMIT, INK, FAINT = "#c2410c", "#0369a1", "#b91c1c", "#1f2937", "#d1d5db"
+MOST_BUCKETS, STRETCHES = 96, 8
 
 
 @dataclass(frozen=True)
@@ -64,16 +75,20 @@ def evidence_svg(
     limit: float | None,
     title: str,
     labels: tuple[str, str] = ("stable", "canary"),
+    path: tuple[tuple[datetime, float], ...] = (),
+    decided: float = 100,
 ) -> str:
     """
     Draw the share of failed requests of two versions (by id) with the rollback line, and their requests.
 
     *limit* is a fraction, None draws no line; *labels* name stable and canary. Time
-    is UTC. An interval without requests leaves a gap: no requests are not no errors.
+    is UTC. An interval without requests leaves a gap: no requests are not no errors. Whiskers are the
+    95 % intervals of the rates of eight stretches of time. *path* is the evidence against the
+    canary as a verdict carries it, drawn against the rollback line at *decided*.
     """
     buckets = merge(minutes, stable=stable, canary=canary)
     if not any(bucket.canary[1] + bucket.stable[1] for bucket in buckets):
-        return _document(title, labels, [_text(WIDTH / 2, 120, "no requests were seen", anchor="middle")])
+        return _document(title, labels, [words(WIDTH / 2, 120, "no requests were seen", anchor="middle")])
     scale = _scale(buckets, limit)
     parts = [
         *_rate_axis(scale),
@@ -83,8 +98,13 @@ def evidence_svg(
         *_bars(scale, buckets),
         *_line(scale, buckets, "stable", STABLE),
         *_line(scale, buckets, "canary", CANARY),
+        *_whiskers(scale, buckets),
     ]
-    return _document(title, labels, parts)
+    shown = tuple(point for point in path if point[0] > scale.since)
+    if not shown:
+        return _document(title, labels, parts)
+    panel = evidence_panel(shown, decided=decided, x=lambda at: scale.x(min(at, scale.until)))
+    return _document(title, labels, [*parts, *panel], height=HEIGHT + EVIDENCE_HEIGHT)
 
 
 def data_uri(svg: str) -> str:
@@ -133,26 +153,26 @@ def _round_up(value: float) -> float:
 
 
 def _rate_axis(scale: _Scale) -> Iterator[str]:
-    yield _text(LEFT, RATE_TOP - 8, "failed requests", size=10)
+    yield words(LEFT, RATE_TOP - 8, "failed requests", size=10)
     for share in (0, 0.5, 1):
         y = scale.y_rate(scale.rate * share)
-        yield _rule(LEFT, y, RIGHT, y, FAINT)
-        yield _text(LEFT - 6, y + 4, _percent(scale.rate * share), anchor="end", size=10)
+        yield rule(LEFT, y, RIGHT, y, FAINT)
+        yield words(LEFT - 6, y + 4, percent(scale.rate * share), anchor="end", size=10)
 
 
 def _limit_line(scale: _Scale, limit: float | None) -> Iterator[str]:
     if limit is None:
         return
     y = scale.y_rate(limit)
-    yield _rule(LEFT, y, RIGHT, y, LIMIT, dash="6 4")
-    yield _text(RIGHT, y - 4, f"rollback above {_percent(limit)}", anchor="end", size=10, fill=LIMIT)
+    yield rule(LEFT, y, RIGHT, y, LIMIT, dash="6 4")
+    yield words(RIGHT, y - 4, f"rollback above {percent(limit)}", anchor="end", size=10, fill=LIMIT)
 
 
 def _count_axis(scale: _Scale, length: timedelta) -> Iterator[str]:
-    yield _text(LEFT, COUNT_TOP - 6, f"requests per {format_duration(length)}", size=10)
-    yield _rule(LEFT, COUNT_BOTTOM, RIGHT, COUNT_BOTTOM, FAINT)
-    yield _text(LEFT - 6, COUNT_TOP + 8, f"{scale.count:,}", anchor="end", size=10)
-    yield _text(LEFT - 6, COUNT_BOTTOM + 1, "0", anchor="end", size=10)
+    yield words(LEFT, COUNT_TOP - 6, f"requests per {format_duration(length)}", size=10)
+    yield rule(LEFT, COUNT_BOTTOM, RIGHT, COUNT_BOTTOM, FAINT)
+    yield words(LEFT - 6, COUNT_TOP + 8, f"{scale.count:,}", anchor="end", size=10)
+    yield words(LEFT - 6, COUNT_BOTTOM + 1, "0", anchor="end", size=10)
 
 
 def _time_axis(scale: _Scale) -> Iterator[str]:
@@ -168,7 +188,7 @@ def _time_axis(scale: _Scale) -> Iterator[str]:
         at = scale.since + span * tick / 4
         anchor = ("start", "middle", "middle", "middle", "end")[tick]
         zone = " UTC" if tick == 4 else ""
-        yield _text(scale.x(at), COUNT_BOTTOM + 16, f"{at:{form}}{zone}", anchor=anchor, size=10)
+        yield words(scale.x(at), COUNT_BOTTOM + 16, f"{at:{form}}{zone}", anchor=anchor, size=10)
 
 
 def _bars(scale: _Scale, buckets: tuple[Bucket, ...]) -> Iterator[str]:
@@ -197,6 +217,18 @@ def _line(scale: _Scale, buckets: tuple[Bucket, ...], who: str, colour: str) -> 
             yield f'<circle cx="{points[0][0]:.1f}" cy="{points[0][1]:.1f}" r="2.5" fill="{colour}"/>'
 
 
+def _whiskers(scale: _Scale, buckets: tuple[Bucket, ...]) -> Iterator[str]:
+    """Few and wide: the interval of a single bucket with five requests says nothing."""
+    each = ceil(len(buckets) / STRETCHES)
+    for first in range(0, len(buckets), each):
+        stretch = buckets[first : first + each]
+        middle = (scale.x(stretch[0].start) + scale.x(stretch[-1].start + stretch[-1].length)) / 2
+        for who, aside in (("stable", 4), ("canary", -4)):
+            bad, total = (sum(getattr(bucket, who)[at] for bucket in stretch) for at in (0, 1))
+            if total:
+                yield from whisker(middle + aside, (min(bad, total), total), who=who, y=scale.y_rate)
+
+
 def _runs(buckets: tuple[Bucket, ...], who: str) -> Iterator[list[Bucket]]:
     """The stretches of neighbouring buckets in which *who* served anything."""
     run: list[Bucket] = []
@@ -211,48 +243,18 @@ def _runs(buckets: tuple[Bucket, ...], who: str) -> Iterator[list[Bucket]]:
         yield run
 
 
-def _document(title: str, labels: tuple[str, str], parts: Iterable[str]) -> str:
-    stable, canary = (_short(label, 20) for label in labels)
+def _document(title: str, labels: tuple[str, str], parts: Iterable[str], *, height: int = HEIGHT) -> str:
+    stable, canary = (short(label, 20) for label in labels)
     legend = (
         f'<tspan fill="{CANARY}">━ {escape(canary)}</tspan>'
         f'<tspan fill="{STABLE}" dx="12">╍ {escape(stable)}</tspan>'
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-        f'height="{HEIGHT}" font-family="system-ui,sans-serif" role="img">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+        f'height="{height}" font-family="system-ui,sans-serif" role="img">'
         f"<title>{escape(title)}</title>"
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
-        f"{_text(8, 18, _short(title, 44), size=13, weight='bold')}"
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>'
+        f"{words(8, 18, short(title, 44), size=13, weight='bold')}"
         f'<text x="{RIGHT}" y="18" text-anchor="end" font-size="11">{legend}</text>'
         f"{''.join(parts)}</svg>"
     )
-
-
-def _text(
-    x: float,
-    y: float,
-    words: str,
-    *,
-    anchor: str = "start",
-    size: int = 12,
-    fill: str = INK,
-    weight: str = "",
-) -> str:
-    bold = f' font-weight="{weight}"' if weight else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{fill}"{bold}>'
-        f"{escape(words)}</text>"
-    )
-
-
-def _rule(x1: float, y1: float, x2: float, y2: float, colour: str, *, dash: str = "") -> str:
-    dashes = f' stroke-dasharray="{dash}"' if dash else ""
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"{dashes}/>'
-
-
-def _percent(rate: float) -> str:
-    return f"{rate * 100:.3g} %"
-
-
-def _short(words: str, most: int) -> str:
-    return words if len(words) <= most else words[: most - 1] + "…"

@@ -124,3 +124,36 @@ def test_no_alert_without_any_interval_is_not_a_pass():
     found = reasons(a_judge().verdict(after(1)), "critical-alerts")[0]
 
     assert found.finding is Finding.INCONCLUSIVE
+
+
+def test_at_full_weight_errors_that_history_does_not_explain_are_told():
+    """
+    No control is left to compare with, so people are told and nothing is taken back.
+    """
+    judge = a_judge()
+    for at in range(30):
+        judge.add(a_minute(at, served(CANARY, 600), served(STABLE, 5400, 1)))
+    judge.enter("full", after(30))
+    for at in range(30, 40):
+        judge.add(a_minute(at, served(CANARY, 6000, 12)))
+
+    verdict = judge.verdict(after(42))
+
+    told = [alert for alert in verdict.alerts if alert.key == "errors-above-history"]
+    assert told[0].level == "warning"
+    assert told[0].text.startswith("failed 120 of 60,000 requests (0.2 %) since it serves everything: ")
+    assert verdict.finding is not Finding.HARMFUL
+
+
+def test_at_full_weight_the_usual_errors_are_not_told():
+    """
+    A version that fails as often as the control did is what history explains.
+    """
+    judge = a_judge()
+    for at in range(30):
+        judge.add(a_minute(at, served(CANARY, 600), served(STABLE, 5400, at % 2)))
+    judge.enter("full", after(30))
+    for at in range(30, 90):
+        judge.add(a_minute(at, served(CANARY, 6000, at % 2)))
+
+    assert "errors-above-history" not in {alert.key for alert in judge.verdict(after(92)).alerts}

@@ -2,6 +2,8 @@
 
 from judge_cases import (
     CANARY,
+    HEALTH,
+    LATENCY,
     STABLE,
     a_judge,
     a_minute,
@@ -16,7 +18,6 @@ from judge_cases import (
 
 from phasegate.domain.decision import Action, decide
 from phasegate.domain.observation import Counts
-from phasegate.domain.verdict import Finding
 
 
 def outcome(judge, at, *, low_traffic="hold"):
@@ -106,7 +107,32 @@ def test_rare_errors_are_not_invisible():
     verdict = judge.verdict(after(62))
 
     assert verdict.violated
-    assert reasons(verdict, "error-rate")[0].finding is Finding.INCONCLUSIVE
+    assert fired(verdict)[0].rule == "comparative-evidence"
+
+
+def test_seven_minutes_of_ten_a_hundred_times_worse_do_not_pass():
+    """
+    Elsewhere the minutes are ranked, and three good ones of ten outweigh how bad the others are.
+    """
+    judge = a_judge(a_plan(phases=[a_phase("canary", 10, rollback=[LATENCY, HEALTH]), a_phase("full", 100)]))
+    for at in range(10):
+        judge.add(a_minute(at, served(CANARY, 1000, 0 if at % 3 == 0 else 5), served(STABLE, 20_000, 1)))
+
+    assert fired(judge.verdict(after(12)))[0].rule == "comparative-evidence"
+
+
+def test_good_minutes_do_not_have_to_be_perfect_to_clear_a_suspicion():
+    """
+    Elsewhere failed checks are counted and the counter never resets; here good minutes speak as well.
+    """
+    judge = a_judge()
+    judge.add(a_minute(0, served(CANARY, 600, 3), served(STABLE, 5400, 2)))
+    suspected = judge.verdict(after(3)).evidence[-1][1]
+    for at in range(1, 60):
+        judge.add(a_minute(at, served(CANARY, 600, at % 2), served(STABLE, 5400, 4)))
+
+    assert suspected > 0.5
+    assert judge.verdict(after(62)).evidence[-1][1] < suspected / 2
 
 
 def test_a_source_that_cannot_tell_latency_does_not_pass_it():

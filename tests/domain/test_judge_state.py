@@ -11,16 +11,37 @@ from judge_cases import CANARY, STABLE, T0, a_judge, a_minute, a_phase, a_plan, 
 
 from phasegate.domain.errors import Refused
 from phasegate.domain.judge import Judge
+from phasegate.domain.observation import Counts
 
 ATTRIBUTED = a_plan(attribution="attributed")
+
+
+def measured(version, total, errors):
+    """Counts on two endpoints at every cut that telemetry counts."""
+    return [
+        Counts(
+            version=version,
+            endpoint=endpoint,
+            total=total,
+            errors=errors,
+            slow=tuple((cut, total * 20 // (20 + cut)) for cut in ATTRIBUTED.counted),
+        )
+        for endpoint in ("/a", "/b")
+    ]
 
 
 def acts(judge, number):
     """One of the things that happen to a judge, by number."""
     at = 1 + number // 7
     match number % 7:
-        case 0 | 1 | 2:
-            judge.add(a_minute(at, served(CANARY, 50 + number, number % 5), served(STABLE, 400, number % 9)))
+        case 0:
+            judge.learn(a_minute(-at, *measured(STABLE, 900 + number, number % 3)))
+        case 1 | 2:
+            ours, theirs = (
+                measured(CANARY, 50 + number, number % 5),
+                measured(STABLE, 400, number % 9),
+            )
+            judge.add(a_minute(at, *ours, *theirs))
         case 3:
             judge.probe(a_probe(at, ok=number % 2 == 0))
         case 4:
@@ -69,7 +90,10 @@ def test_a_day_of_minutes_is_remembered_in_little():
         counts = [served(CANARY, 5000, at % 3, slow=at % 5, endpoint=f"/{n}") for n in range(3)]
         judge.add(a_minute(at, *counts, served(STABLE, 45_000, 20, slow=9)))
 
-    assert len(json.dumps(judge.state())) < 8_000
+    state = judge.state()
+    streams = [state["trial"]["total"], *state["trial"]["endpoints"].values(), state["trial"]["latency"]]
+    assert len(json.dumps(state)) < 12_000
+    assert max(len(json.dumps(stream)) for stream in streams) < 4_000
 
 
 def test_a_minute_and_a_verdict_take_little_time():

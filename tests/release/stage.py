@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import httpx
 from pydantic import SecretStr
@@ -78,9 +79,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(home: Path, *versions: str, role: str = "test") -> AsyncIterator[Stage]:
-    """Edge, databases, bundles, and 0.1.11 serving; everything ends with the block."""
-    async with Edge(EdgeConfig(rate_limit=None)) as edge:
+async def stage(home: Path, *versions: str, role: str = "test", **config: Any) -> AsyncIterator[Stage]:
+    """Edge (*config* is its own), databases, bundles, and 0.1.11 serving; everything ends with the block."""
+    async with Edge(EdgeConfig(rate_limit=None, **config)) as edge:
         settings = settings_for(edge, home)
         bundles = await _bundles(edge, home, ("0.1.11", *versions))
         async with outside(settings, role=role) as hands:

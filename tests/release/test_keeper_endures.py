@@ -41,6 +41,31 @@ async def test_a_release_that_cannot_be_read_leaves_the_others_watched(tmp_path:
         assert taken_back
 
 
+async def test_a_release_that_cannot_be_read_pages(tmp_path: Path):
+    """
+    Its plan cannot say whom to tell, so every configured channel is told, each once.
+    """
+    told: list[bytes] = []
+
+    def answer(method: str, path: str, body: bytes) -> Reply:
+        told.append(body)
+        return Reply(200, "ok")
+
+    async with serve(answer) as channel, stage(tmp_path) as world:
+        settings = world.settings.model_copy(update={"channels": {"slack": channel.url}})
+        await world.hands.journal.ledger.open("old-1", _opened("old"), by="test", at=world.hands.clock.now())
+        for _ in range(2):
+            async with outside(settings, role="keeper") as hands:
+                keeper = Keeper(hands, "k1")
+                await keeper.tick()
+                await keeper.tick()
+        rows = await world.hands.journal.ledger.events("old-1")
+
+        assert len(told) == 1
+        assert b"old-1" in told[0]
+        assert [row.event.kind for row in rows].count("notice") == 1
+
+
 async def test_health_is_asked_while_telemetry_is_away(tmp_path: Path):
     """
     Without counts the health check is all that is left to see harm, so it is not left out.

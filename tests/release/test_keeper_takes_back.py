@@ -22,6 +22,12 @@ RELEASE = "spring-rate-api-test"
 
 async def opened(world: Stage, version: str, plan: RolloutPlan) -> None:
     """A release of *version* in its canary phase, at 10 %."""
+    await open_only(world, version, plan)
+    await at_phase(world, version, plan, "canary")
+
+
+async def open_only(world: Stage, version: str, plan: RolloutPlan) -> None:
+    """A release of *version* of which nothing is done yet."""
     await open_release(
         world.hands,
         RELEASE,
@@ -31,7 +37,6 @@ async def opened(world: Stage, version: str, plan: RolloutPlan) -> None:
         reason="a test",
         requested_by="ada",
     )
-    await at_phase(world, version, plan, "canary")
 
 
 async def at_phase(world: Stage, version: str, plan: RolloutPlan, name: str) -> None:

@@ -149,6 +149,17 @@ def test_thin_traffic_that_the_plan_accepts_is_told_as_such():
     assert "Next: v2 gets 50 %" in line
 
 
+def test_the_evidence_says_what_its_traffic_could_show():
+    """
+    "Healthy" is worth no more than what would have been seen; the counts are those of the soak.
+    """
+    markdown = verdict_markdown(in_canary(), a_verdict(), minutes(20))
+
+    assert "**What could be seen**" in markdown
+    assert "750 requests of the canary beside 6,750 of the control (0.214 % failed requests)" in markdown
+    assert "What could be seen" not in verdict_markdown(in_canary(), a_verdict(), ())
+
+
 def test_a_machine_ticks_what_it_proved_and_nothing_else():
     """
     A box that is ticked for a person would be a forged signature.

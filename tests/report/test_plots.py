@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from phasegate.domain.observation import Counts, Minute
+from phasegate.report.plot_evidence import interval
 from phasegate.report.plots import MOST_BUCKETS, data_uri, evidence_svg, merge
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -128,3 +129,44 @@ def test_the_address_embeds_the_picture():
 
     assert kind == "data:image/svg+xml;base64"
     assert base64.b64decode(data).decode() == svg
+
+
+def test_the_evidence_is_drawn_against_its_rollback_line():
+    """
+    Whoever decides sees how it grew and how far it still is from the line.
+    """
+    minutes = tuple(a_minute(place) for place in range(6))
+    path = tuple((START + (place + 1) * MINUTE, 0.4 * place) for place in range(6))
+
+    picture = ET.fromstring(
+        evidence_svg(minutes, stable="s", canary="c", limit=None, title="x", path=path, decided=100)
+    )
+
+    line = next(rule for rule in picture.iter(f"{SVG}line") if rule.get("stroke-dasharray"))
+    points = [
+        point.split(",") for point in list(picture.iter(f"{SVG}polyline"))[-1].get("points", "").split()
+    ]
+    heights = [float(y) for _, y in points]
+    assert "rollback at 100" in words(picture)
+    assert len(heights) == 6
+    assert heights == sorted(heights, reverse=True)
+    assert heights[-2] > float(line.get("y1", 0)) == pytest.approx(heights[-1])
+
+
+def test_without_a_comparison_there_is_no_room_for_its_evidence():
+    """
+    At 100 % and in staging the picture is as small as it was.
+    """
+    minutes = (a_minute(0), a_minute(1))
+
+    assert draw(minutes).get("height") == "240"
+
+
+@pytest.mark.parametrize(
+    ("bad", "total", "low", "high"), [(0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0), (5, 100, 0.0215, 0.112)]
+)
+def test_whiskers_are_wilson_intervals(bad, total, low, high):
+    """
+    No failure in ten requests does not mean that none fails (Wilson 1927, 95 %).
+    """
+    assert interval(bad, total) == pytest.approx((low, high), abs=1e-3)

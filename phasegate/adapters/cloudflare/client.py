@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import SecretStr
 
-from phasegate.adapters.cloudflare.envelope import Ambiguous, NotActed, Rejected, result_of
+from phasegate.adapters.cloudflare.envelope import Ambiguous, NotActed, Rejected, data_of, result_of
 from phasegate.adapters.cloudflare.secrecy import BearerToken
 from phasegate.domain.errors import PhasegateError, SettingsError, TargetAway
 
@@ -32,15 +32,25 @@ class CloudflareClient:
 
     One per process and event loop: each costs an SSL context. *timeout* is in
     seconds and holds for one attempt, *budget* in seconds for all attempts of one
-    reading. Raises SettingsError for an address, account or token that cannot be
-    right, before anything is sent.
+    reading. *needs* says, when the token is refused, what it has to have. Raises
+    SettingsError for an address, account or token that cannot be right, before anything is sent.
     """
 
     def __init__(
-        self, base_url: str, account_id: str, token: SecretStr, *, timeout: float, budget: float = 30.0
+        self,
+        base_url: str,
+        account_id: str,
+        token: SecretStr,
+        *,
+        timeout: float,
+        budget: float = 30.0,
+        needs: str = "",
     ) -> None:
         self._auth = BearerToken(token)
-        self._root = f"{_checked_base(base_url)}/accounts/{_checked_account(account_id)}"
+        self._base = _checked_base(base_url)
+        self._root = f"{self._base}/accounts/{_checked_account(account_id)}"
+        self._needs = needs
+        self.account_id = account_id
         self._budget = budget
         self._quiet_until = 0.0
         self._http = httpx.AsyncClient(
@@ -77,6 +87,13 @@ class CloudflareClient:
         auth = BearerToken(token)
         return await self._patiently(lambda: self._send("POST", path, params=params, files=parts, auth=auth))
 
+    async def query(self, text: str, variables: Mapping[str, Any], *, budget: float | None = None) -> Any:
+        """POST a GraphQL question, repeated and answered as in `read`, for *budget* seconds; its ``data``."""
+        body = {"query": text, "variables": dict(variables)}
+        return await self._patiently(
+            lambda: self._send("POST", "/graphql", read=data_of, json=body), budget=budget
+        )
+
     async def erase(self, path: str, *, params: Params | None = None) -> Any:
         """DELETE, repeated as in `read`: asking twice leaves the same state."""
         return await self._patiently(lambda: self._send("DELETE", path, params=params))
@@ -98,8 +115,9 @@ class CloudflareClient:
         """
         return await self._send(method, path, params=params, json=json, files=parts)
 
-    async def _patiently(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
-        end = time.monotonic() + self._budget
+    async def _patiently(self, attempt: Callable[[], Awaitable[Any]], *, budget: float | None = None) -> Any:
+        budget = self._budget if budget is None else budget
+        end = time.monotonic() + budget
         pauses = backoff()
         while True:
             try:
@@ -107,15 +125,18 @@ class CloudflareClient:
             except (NotActed, Ambiguous) as failure:
                 wait = next(pauses) if failure.after is None else failure.after
                 if time.monotonic() + wait >= end:
-                    raise TargetAway(f"{failure}; given up after {self._budget:g} s of trying") from None
+                    raise TargetAway(f"{failure}; given up after {budget:g} s of trying") from None
             await asyncio.sleep(wait)
 
-    async def _send(self, method: str, path: str, **content: Any) -> Any:
+    async def _send(
+        self, method: str, path: str, *, read: Callable[..., Any] = result_of, **content: Any
+    ) -> Any:
+        url = f"{self._base}{path}" if path.startswith("/") else f"{self._root}/{path}"
         asked = f"{method} {path}"
         self._stay_quiet(asked)
         try:
-            response = await self._http.request(method, f"{self._root}/{path}", **content)
-            return result_of(response, asked=asked)
+            response = await self._http.request(method, url, **content)
+            return read(response, asked=asked, needs=self._needs)
         except NotActed as failure:
             self._quiet_until = time.monotonic() + (failure.after or 0.0)
             raise NotActed(self._auth.hide(str(failure)), after=failure.after) from None

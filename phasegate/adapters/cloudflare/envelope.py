@@ -59,9 +59,9 @@ class Rejected(SettingsError):
         return self.status == httpx.codes.NOT_FOUND and bool(self.codes & MISSING_WORKER)
 
 
-def result_of(response: httpx.Response, *, asked: str) -> Any:
+def result_of(response: httpx.Response, *, asked: str, needs: str = "") -> Any:
     """
-    The ``result`` of an answer to *asked* (method and path).
+    The ``result`` of an answer to *asked* (method and path); *needs* says what the token is to have.
 
     Raises NotActed for 429, Ambiguous for 5xx and for text that is no envelope,
     SettingsError for a refused token, Rejected for every other refusal.
@@ -73,7 +73,21 @@ def result_of(response: httpx.Response, *, asked: str) -> Any:
     body = _envelope(response, asked=asked)
     if response.is_success and body.get("success") is True:
         return body.get("result")
-    raise _refusal(response, body, asked=asked)
+    raise _refusal(response, body, asked=asked, needs=needs)
+
+
+def data_of(response: httpx.Response, *, asked: str, needs: str = "") -> Any:
+    """
+    The ``data`` of a GraphQL answer, which says what is wrong in ``errors`` and with HTTP 200.
+
+    Raises as `result_of` does; a question that is refused is a Rejected.
+    """
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        raise NotActed(f"{asked}: {_words(response)}", after=_retry_after(response))
+    body = _envelope(response, asked=asked)
+    if response.is_success and not body.get("errors"):
+        return body.get("data")
+    raise _refusal(response, body, asked=asked, needs=needs)
 
 
 def _envelope(response: httpx.Response, *, asked: str) -> dict[str, Any]:
@@ -92,15 +106,12 @@ def _envelope(response: httpx.Response, *, asked: str) -> dict[str, Any]:
     return {}
 
 
-def _refusal(response: httpx.Response, body: dict[str, Any], *, asked: str) -> Exception:
+def _refusal(response: httpx.Response, body: dict[str, Any], *, asked: str, needs: str) -> Exception:
     codes, words = _codes(body), _words(response)
     if _UNKNOWN_ERROR in codes:
         return Ambiguous(f"{asked}: {words}")
     if response.status_code in {401, 403} or codes & _BAD_TOKEN:
-        return SettingsError(
-            f"{asked}: Cloudflare refuses the token: {words}; it needs Workers Scripts Write "
-            "and Workers Observability Write on this account"
-        )
+        return SettingsError(f"{asked}: Cloudflare refuses the token: {words}{f'; {needs}' if needs else ''}")
     return Rejected(asked, words, status=response.status_code, codes=codes)
 
 

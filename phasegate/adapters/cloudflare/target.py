@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from phasegate.adapters.cloudflare import uploads
+from phasegate.adapters.cloudflare import uploads, way_back
 from phasegate.adapters.cloudflare.assets import upload_assets
 from phasegate.adapters.cloudflare.client import CloudflareClient, script_path
 from phasegate.adapters.cloudflare.envelope import NotActed, Rejected
@@ -16,12 +16,22 @@ from phasegate.adapters.cloudflare.wire import (
 )
 from phasegate.adapters.cloudflare.writing import Patience, bring_about
 from phasegate.domain.bundle import Bundle
-from phasegate.domain.errors import BundleError, CannotRestore, Drift, Refused, SettingsError, Unconfirmed
+from phasegate.domain.errors import (
+    BundleError,
+    CannotRestore,
+    Drift,
+    Refused,
+    SecretsChanged,
+    SettingsError,
+    Unconfirmed,
+)
 from phasegate.domain.plan import Environment
+from phasegate.domain.standing import Obstacle
 from phasegate.domain.versions import LiveSplit, Split, Version
 
 # A version that was just created may not be readable everywhere yet.
 _TOO_FRESH = 100146
+_SECRETS_CHANGED = 10220
 
 
 class CloudflareTarget:
@@ -29,16 +39,24 @@ class CloudflareTarget:
     Implements ``Target``.
 
     *front_door* is the address of a Worker with ``{worker}`` for its name, such as
-    ``https://{worker}.example.workers.dev``. Nothing is ever forced: ``?force=true``
-    would overrule Cloudflare's refusal to bring back a version with other secrets.
+    ``https://{worker}.example.workers.dev``. *client* writes (Workers Scripts Write), *reader*
+    reads and needs Workers Scripts Read and D1 Read; without one *client* reads too.
+    Nothing is forced without being asked for: ``?force=true`` overrules Cloudflare's
+    refusal to bring back a version with other secrets.
     """
 
     def __init__(
-        self, client: CloudflareClient, *, front_door: str, patience: Patience | None = None
+        self,
+        client: CloudflareClient,
+        *,
+        front_door: str,
+        reader: CloudflareClient | None = None,
+        patience: Patience | None = None,
     ) -> None:
         if "{worker}" not in front_door:
             raise SettingsError(f"the front door {front_door!r} must hold {{worker}} where the name goes")
         self._client = client
+        self._reader = reader or client
         self._front_door = front_door.rstrip("/")
         self._patience = patience or Patience()
 
@@ -48,20 +66,30 @@ class CloudflareTarget:
 
     async def live(self, worker: str) -> LiveSplit | None:
         """The newest deployment, which is the one in force; None when the Worker does not exist."""
+        return (await self._deployments(worker)).live()
+
+    async def _deployments(self, worker: str) -> Deployments:
+        """Newest first; none when the Worker does not exist."""
         path = script_path(worker, "deployments")
         try:
-            result = await self._client.read(path)
+            result = await self._reader.read(path)
         except Rejected as refusal:
             if refusal.missing_worker:
-                return None
+                return Deployments()
             raise
-        return parse(Deployments, result, asked=f"GET {path}").live()
+        return parse(Deployments, result, asked=f"GET {path}")
 
     async def versions(self, worker: str) -> tuple[Version, ...]:
         """The deployable versions, newest first; none when the Worker does not exist."""
         return tuple(item.version() for item in await self._uploaded(worker))
 
-    async def set_split(self, worker: str, split: Split, *, message: str, was: str) -> LiveSplit:
+    async def obstacles(self, worker: str, version: str, *, candidate: Bundle | str) -> tuple[Obstacle, ...]:
+        """What may keep *version* from being brought back; see ``Target.obstacles``."""
+        return await way_back.obstacles(self._reader, worker, version, candidate=candidate)
+
+    async def set_split(
+        self, worker: str, split: Split, *, message: str, was: str, force: bool = False
+    ) -> LiveSplit:
         """
         ``POST …/deployments``, then read it back; see ``Target.set_split``.
 
@@ -71,11 +99,11 @@ class CloudflareTarget:
         """
 
         async def read() -> LiveSplit | None:
-            return _still_free(await self.live(worker), worker=worker, split=split, was=was)
+            return _still_free(await self._deployments(worker), worker=worker, split=split, was=was)
 
         return await bring_about(
             read,
-            lambda: self._deploy(worker, split, message=message),
+            lambda: self._deploy(worker, split, message=message, force=force),
             patience=self._patience,
             what=f"the split of {worker}",
         )
@@ -123,7 +151,7 @@ class CloudflareTarget:
             if not refusal.missing_worker:
                 raise
 
-    async def _deploy(self, worker: str, split: Split, *, message: str) -> None:
+    async def _deploy(self, worker: str, split: Split, *, message: str, force: bool) -> None:
         body = {
             "strategy": "percentage",
             "versions": _listed(split),
@@ -131,8 +159,8 @@ class CloudflareTarget:
         }
         path = script_path(worker, "deployments")
         await _refusable(
-            lambda: self._client.write("POST", path, json=body),
-            lambda refusal: CannotRestore(f"{worker}: Cloudflare refuses this split: {refusal.words}"),
+            lambda: self._client.write("POST", path, params={"force": "true"} if force else None, json=body),
+            lambda refusal: _unrestorable(worker, refusal),
         )
 
     async def _upload(
@@ -183,7 +211,7 @@ class CloudflareTarget:
     async def _uploaded(self, worker: str) -> tuple[UploadedVersion, ...]:
         path = script_path(worker, "versions")
         try:
-            result = await self._client.read(path, params={"deployable": "true"})
+            result = await self._reader.read(path, params={"deployable": "true"})
         except Rejected as refusal:
             if refusal.missing_worker:
                 return ()
@@ -200,12 +228,20 @@ async def _refusable(send: Callable[[], Awaitable[Any]], error: Callable[[Reject
         raise error(refusal) from None
 
 
-def _still_free(live: LiveSplit | None, *, worker: str, split: Split, was: str) -> LiveSplit | None:
+def _unrestorable(worker: str, refusal: Rejected) -> CannotRestore:
+    kind = SecretsChanged if _SECRETS_CHANGED in refusal.codes else CannotRestore
+    return kind(f"{worker}: Cloudflare refuses this split: {refusal.words}")
+
+
+def _still_free(known: Deployments, *, worker: str, split: Split, was: str) -> LiveSplit | None:
+    live = known.live()
     if live is None:
         raise Drift(f"the Worker {worker!r} does not exist any more; somebody deleted it")
     if _listed(live.split) == _listed(split):
         return live
-    if live.id != was and not live.split.same_traffic(split):
+    # A list without the deployment that was read before is an older one: it says nothing.
+    behind = was not in {deployment.id for deployment in known.deployments}
+    if live.id != was and not behind and not live.split.same_traffic(split):
         raise Drift(
             f"{worker}: deployment {live.id} ({_words(live.split)}) is live instead of {was}; "
             f"somebody else deployed{f': {live.message}' if live.message else ''}"

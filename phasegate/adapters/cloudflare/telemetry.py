@@ -87,6 +87,7 @@ class CloudflareTelemetry:
             length=window.end - window.start,
             counts=counts,
             unattributed=unattributed(interval, counts),
+            sampling=interval.sampling,
             query=_words(window, interval),
         )
 

@@ -82,6 +82,26 @@ class UploadedVersions(Wire):
     items: tuple[UploadedVersion, ...] = ()
 
 
+class Binding(Wire):
+    """One binding of a version; what it leads to is in fields of its type. Values of secrets never come."""
+
+    name: str
+    type: str
+
+
+class Resources(Wire):
+    """What a version consists of, without its code."""
+
+    bindings: tuple[Binding, ...] = ()
+
+
+class VersionDetail(Wire):
+    """``GET …/versions/<id>``."""
+
+    id: str
+    resources: Resources = Resources()
+
+
 class Group(Wire):
     """The value of one group key."""
 

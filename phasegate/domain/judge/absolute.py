@@ -44,6 +44,12 @@ def limits(plan: RolloutPlan, phase: Phase) -> tuple[Limit, ...]:
     return tuple(_limit(plan, phase, rule) for rule in rules)
 
 
+def harm(phase: Phase) -> float | None:
+    """The lowest error rate that takes the version back at once in *phase*."""
+    rules = [rule for rule in phase.rollback if isinstance(rule, ErrorRateAbove) and rule.sustained is None]
+    return min((rule.above for rule in rules), default=None)
+
+
 def breach(limit: Limit, windows: Windows, *, judged_from: datetime, interval: timedelta) -> Breach | None:
     """
     The window in which *limit* is broken now, if there is one.

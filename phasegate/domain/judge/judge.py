@@ -11,11 +11,12 @@ from phasegate.domain.criteria import (
     NoCriticalAlert,
 )
 from phasegate.domain.errors import Refused
-from phasegate.domain.judge import absolute, alerts, health, memory, silence
+from phasegate.domain.judge import absolute, alerts, contrast, health, memory, silence
 from phasegate.domain.judge.measure import measure
 from phasegate.domain.judge.memory import Memory, Sums
-from phasegate.domain.judge.success import Evidence, Rated, judge_rate
+from phasegate.domain.judge.success import Evidence, Rated, judge_rate, relieved
 from phasegate.domain.judge.tally import blame, nothing, tally
+from phasegate.domain.judge.trial import Terms, Trial
 from phasegate.domain.judge.windows import LONGEST, Row, Windows
 from phasegate.domain.observation import Minute, Probe
 from phasegate.domain.plan import Phase, RolloutPlan
@@ -42,7 +43,12 @@ class Judge:
         self._table = alerts.table(plan)
         self._keep = _reach(plan)
         self._memory: Memory | None = None
+        self._trial = Trial.start(Terms.of(plan, canary=canary, control=control))
         self._follow()
+
+    def learn(self, minute: Minute) -> None:
+        """Take an interval, of any length, from before the release: what the control usually does."""
+        self._trial.learn(minute)
 
     def enter(self, phase: str, at: datetime) -> None:
         """
@@ -65,6 +71,7 @@ class Judge:
             away_since=before.away_since if before else None,
         )
         self._follow()
+        self._trial.enter(self._phase)
 
     def add(self, minute: Minute) -> None:
         """Take the next complete interval; one that was seen already is ignored."""
@@ -79,6 +86,7 @@ class Judge:
         if minute.start < self._judged_from:
             return
         kept.judged_until = minute.end
+        self._trial.add(minute)
         if row.canary.served:
             self._count(row, query=minute.query)
 
@@ -101,20 +109,22 @@ class Judge:
         firing = alerts.firing(self._table, windows=None if silent else kept.windows, health=kept.health)
         broken = self._broken(kept)
         criteria, rated = self._criteria(kept, firing, now=now, silent=silent)
+        compared = contrast.contrast(self._trial, until=kept.judged_until, query=kept.query)
         heard = (silence.unheard(quiet),) if quiet else ()
         # A silence that only warns is told but decides nothing: the plan says when it holds.
-        finding = worst(tuple(one.finding for one in (*broken, *criteria, *(heard if silent else ()))))
+        decisive = (*broken, *compared, *criteria, *(heard if silent else ()))
         return Verdict(
             phase=kept.phase,
             at=now,
-            finding=finding,
-            reasons=_sorted((*broken, *heard, *criteria)),
+            finding=worst(tuple(one.finding for one in decisive)),
+            reasons=_sorted((*broken, *heard, *criteria, *compared)),
             violated=any(rate.violated for rate in rated),
             doubtful=any(rate.doubtful for rate in rated),
             silent=silent,
-            alerts=(*firing, silence.warn(quiet)) if quiet else firing,
+            alerts=(*firing, *self._unlike_history(), *((silence.warn(quiet),) if quiet else ())),
             judged_until=kept.judged_until,
             age=max(now - (kept.judged_until or kept.entered), timedelta(0)),
+            evidence=self._trial.path.points,
         )
 
     def state(self) -> dict[str, Any]:
@@ -123,15 +133,17 @@ class Judge:
             "format": memory.FORMAT,
             "control": self._control,
             "canary": self._canary,
-            "cuts": list(self._cuts),
+            "cuts": list(self._plan.counted),
+            "trial": self._trial.state(),
             "memory": self._memory.state() if self._memory else None,
         }
 
     @classmethod
     def load(cls, plan: RolloutPlan, state: dict[str, Any]) -> "Judge":
         """Go on from *state*; raises Refused when it does not belong to *plan*."""
-        memory.fits(state, cuts=plan.cuts)
+        memory.fits(state, cuts=plan.counted)
         judge = cls(plan, control=state["control"], canary=state["canary"])
+        judge._trial = Trial.load(judge._trial.terms, state["trial"])
         if state["memory"]:
             judge._known(state["memory"]["phase"])
             judge._memory = memory.load(state["memory"], keep=judge._keep)
@@ -228,12 +240,20 @@ class Judge:
 
     def _rate(self, kept: Memory, rule: ErrorRateBelow | LatencyBelow) -> Rated:
         until = kept.judged_until or kept.entered
-        return judge_rate(
+        rated = judge_rate(
             measure(rule, self._cuts),
             pool=Evidence(kept.pool.canary, kept.pool.control, kept.pool.since, until),
             phase=Evidence(kept.alone.canary, kept.alone.control, kept.alone.since, until),
             alpha=self._plan.alpha,
         )
+        total, harm = self._trial.total, absolute.harm(self._phase)
+        if total is None or harm is None or not self._trial.running or not isinstance(rule, ErrorRateBelow):
+            return rated
+        return relieved(rated, compared=total.canary, control=total.control, harm=harm)
+
+    def _unlike_history(self) -> tuple[Alert, ...]:
+        alone = self._trial.alone
+        return alone.alerts(alpha=self._plan.alpha) if alone else ()
 
     def _no_critical(self, kept: Memory, firing: tuple[Alert, ...], *, silent: bool) -> Reason:
         window = kept.windows.last(1)

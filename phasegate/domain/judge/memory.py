@@ -9,7 +9,7 @@ from phasegate.domain.judge.health import Checked
 from phasegate.domain.judge.tally import Tally, nothing, unflat
 from phasegate.domain.judge.windows import Row, Windows
 
-FORMAT = 1
+FORMAT = 2
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -103,7 +103,10 @@ def load(state: dict[str, Any], *, keep: timedelta) -> Memory:
 def fits(state: dict[str, Any], *, cuts: tuple[int, ...]) -> None:
     """Raise Refused when *state* is of another format, or of a plan with other latency cuts."""
     if state.get("format") != FORMAT:
-        raise Refused(f"judge state: format is {state.get('format')!r}, only {FORMAT} can be read")
+        raise Refused(
+            f"judge state: format is {state.get('format')!r}, only {FORMAT} can be read; "
+            "feed the intervals again instead"
+        )
     if tuple(state["cuts"]) != cuts:
         raise Refused(
             f"judge state: latency was counted at {state['cuts']} ms, the plan's cuts are {list(cuts)} ms; "

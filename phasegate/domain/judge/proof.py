@@ -42,6 +42,11 @@ def standing(bad: int, total: int, *, limit: float, alpha: float) -> Standing:
     return Standing.PROVEN if bad / total < limit else Standing.VIOLATED
 
 
+def clears(bad: float, total: int, *, limit: float, alpha: float) -> bool:
+    """Whether *bad* of *total* would prove a rate below *limit*; *bad* may be an expectation."""
+    return bad < limit * total and evidence(bad, total, limit, limit=limit) >= -log(alpha)
+
+
 def prove(bad: int, total: int, *, limit: float, alpha: float) -> Proof:
     """The standing of *limit* with the interval of rates that the counts leave possible."""
     lower, upper = bounds(bad, total, limit=limit, alpha=alpha)
@@ -79,19 +84,19 @@ def bounds(bad: int, total: int, *, limit: float, alpha: float) -> tuple[float, 
     return lower, upper
 
 
-def evidence(bad: int, total: int, rate: float, *, limit: float) -> float:
+def evidence(bad: float, total: int, rate: float, *, limit: float) -> float:
     """The logarithm of the evidence against *rate*, with the prior that suits *limit*."""
     return _mixture(bad, total, limit) - _likelihood(bad, total, rate)
 
 
-def _mixture(bad: int, total: int, limit: float) -> float:
+def _mixture(bad: float, total: int, limit: float) -> float:
     """ln B(x + 1/2, n - x + b) / B(1/2, b) with b = 1/(2 limit): the prior's mean is about the limit."""
     b = 0.5 / max(limit, _LEAST_LIMIT)
     prior = lgamma(0.5) + lgamma(b) - lgamma(0.5 + b)
     return lgamma(bad + 0.5) + lgamma(total - bad + b) - lgamma(total + 0.5 + b) - prior
 
 
-def _likelihood(bad: int, total: int, rate: float) -> float:
+def _likelihood(bad: float, total: int, rate: float) -> float:
     good = total - bad
     if (bad and rate <= 0) or (good and rate >= 1):
         return -inf

@@ -6,6 +6,7 @@ from datetime import datetime
 from phasegate.domain.judge import words
 from phasegate.domain.judge.binomial import tail
 from phasegate.domain.judge.measure import Measure
+from phasegate.domain.judge.power import base_rate, power_reached
 from phasegate.domain.judge.proof import Proof, Standing, missing, prove, standing
 from phasegate.domain.judge.tally import Pair, Tally
 from phasegate.domain.verdict import Finding, Reason
@@ -53,6 +54,25 @@ def judge_rate(measured: Measure, *, pool: Evidence, phase: Evidence, alpha: flo
         violated=proof.standing is Standing.VIOLATED,
         doubtful=_doubtful(measured, pool) or _doubtful(measured, phase),
     )
+
+
+def relieved(rated: Rated, *, compared: Pair, control: Pair, harm: float) -> Rated:
+    """
+    Take an unproven error rate for healthy once a harmful one would have shown beside the control.
+
+    *compared* and *control* are (failed, served) in the same intervals, *harm* is the rate that takes
+    a version back. Counts that speak against the criterion relieve nothing.
+    """
+    if rated.violated or rated.doubtful or rated.reason.finding is not Finding.INCONCLUSIVE:
+        return rated
+    if not power_reached(compared[1], base=base_rate(*control), rate=harm):
+        return rated
+    text = (
+        f"{rated.reason.text}; enough all the same: one that fails {words.percent(harm)} would have shown "
+        f"beside the control in 95 % of releases after {words.count(compared[1])} requests"
+    )
+    reason = rated.reason.model_copy(update={"finding": Finding.HEALTHY, "rule": "power", "text": text})
+    return Rated(reason, violated=False, doubtful=False)
 
 
 def _doubtful(measured: Measure, evidence: Evidence) -> bool:

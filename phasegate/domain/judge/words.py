@@ -47,3 +47,14 @@ def chance(probability: float) -> str:
         return f"less than 1 in {count(_SURE)}"
     odds = float(f"{1 / probability:.2g}")
     return f"1 in {count(round(odds))}"
+
+
+def evidence(value: float) -> str:
+    """Evidence with two digits, plain up to a million: ``0.42``, ``41,000``, ``3.1e+09``."""
+    rounded = float(f"{value:.2g}")
+    return f"{rounded:,.0f}" if 10 <= rounded < 1_000_000 else f"{rounded:.2g}"
+
+
+def unit(interval: timedelta) -> str:
+    """What intervals are called: ``minutes``, ``seconds``."""
+    return "minutes" if interval >= timedelta(minutes=1) else "seconds"

@@ -1,0 +1,79 @@
+"""The evidence that a canary is worse than its control in one stream of counts, interval by interval."""
+
+from dataclasses import dataclass
+from math import inf, log
+
+from phasegate.domain.judge import hierarchy, relative, starts
+from phasegate.domain.judge.hierarchy import Climates
+from phasegate.domain.judge.likelihood import log_or_never, log_sum
+from phasegate.domain.judge.setting import TIMES, Setting
+from phasegate.domain.judge.starts import Purse
+from phasegate.domain.judge.tally import Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """
+    One stream's evidence so far: ln of each component's stake, and what is believed of the service.
+
+    Anytime-valid: one may look as often as one likes and stop at any time.
+    """
+
+    relative: tuple[float, ...]
+    hierarchy: tuple[float, ...]
+    climates: Climates
+    purse: Purse
+
+    @property
+    def log_relative(self) -> float:
+        """ln E_rel."""
+        return starts.worth(self.relative, self.purse.cash)
+
+    @property
+    def log_hierarchy(self) -> float:
+        """ln E_hier; never used alone."""
+        return starts.worth(self.hierarchy, self.purse.cash)
+
+
+def begin(how: Setting) -> Comparison:
+    """No evidence yet: E = 1."""
+    return Comparison(
+        relative=(-inf,) * len(how.psis),
+        hierarchy=(-inf,) * len(how.alternatives),
+        climates=Climates(how.prior, how.prior),
+        purse=starts.purse(how.intervals),
+    )
+
+
+def raised(before: Comparison) -> Comparison:
+    """The canary's weight was raised: what starts now is looked for as well; evidence carries over."""
+    return Comparison(before.relative, before.hierarchy, before.climates, before.purse.step())
+
+
+def compared(before: Comparison, canary: Pair, control: Pair, *, how: Setting) -> Comparison:
+    """
+    The evidence after one more interval, ``(bad, total)`` of each arm with bad <= total.
+
+    Nothing is compared while one of the arms served nobody; what is believed of the service follows.
+    """
+    if not canary[1] and not control[1]:
+        return before
+    climates = hierarchy.follow(before.climates, canary, control, each=how.each)
+    if not canary[1] or not control[1]:
+        return Comparison(before.relative, before.hierarchy, climates, before.purse)
+    paid, purse = before.purse.pay()
+    ratios = relative.log_ratios(how.psis, canary, control, rho=how.rho)
+    modelled = hierarchy.log_ratios(how.alternatives, before.climates, canary, control)
+    return Comparison(
+        starts.grown(before.relative, ratios, paid=paid, eta=how.eta),
+        starts.grown(before.hierarchy, modelled, paid=paid, eta=how.eta),
+        climates,
+        purse,
+    )
+
+
+def log_evidence(found: Comparison, *, how: Setting) -> float:
+    """ln E of the stream: v E_rel + (1 - v) min(E_hier, 10 E_rel). At ln(1/alpha) the canary is harmful."""
+    plain = found.log_relative
+    modelled = min(found.log_hierarchy, log(TIMES) + plain)
+    return log_sum((log(how.v) + plain, log_or_never(1 - how.v) + modelled))

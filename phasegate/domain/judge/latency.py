@@ -1,0 +1,132 @@
+"""
+The evidence that a canary answers more slowly than its control, interval by interval.
+
+Two kinds of components share the purse: rank tilts (.4), which see that everything got slower, and
+races in the tail (.6), which see that more requests are slower than a cut. The null of both is a control
+whose answers all take *times* as long: else a harmless canary that is 5 % slower would be
+taken back as soon as there is traffic enough to see it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+from phasegate.domain.judge import relative, starts, tilt
+from phasegate.domain.judge.course import Course, Leg
+from phasegate.domain.judge.ladder import Ladder, empty, shifts
+from phasegate.domain.judge.setting import LEAST_NATS, MOST_NATS
+from phasegate.domain.judge.starts import Purse
+
+PSIS = (1.5, 2.0, 4.0, 10.0)
+# Where the control is hardly ever slow, ten times hardly ever is nothing: these shares are reached as well.
+REACHED = (0.01, 0.05)
+TAILS = (0.25, 0.10, 0.05, 0.01)
+TILTS = 0.4
+LEAST_KNOWN = 100
+
+Race = tuple[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """
+    What is known of the control's latency, and the stakes of the tilts and races so far.
+
+    *races* are (number of the cut, psi); there are none until the control is *known* by 100 requests.
+    """
+
+    known: Ladder
+    races: tuple[Race, ...]
+    stakes: tuple[float, ...]
+    purse: Purse
+    running: bool = False
+
+    @property
+    def log_evidence(self) -> float:
+        """ln E; at ln(1/alpha) the canary is harmful."""
+        return starts.worth(self.stakes, self.purse.cash)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The counted *cuts* in milliseconds, which of them are *limits* of the plan, the tolerated *times*."""
+
+    cuts: tuple[int, ...]
+    limits: tuple[int, ...]
+    times: float
+    course: Course
+
+
+def begin(rules: Rules, known: Ladder | None = None) -> Latency:
+    """No evidence yet; *known* are the control's latencies from before."""
+    purse = starts.purse(rules.course.intervals)
+    return Latency(known or empty(rules.cuts), (), (), purse)
+
+
+def raised(before: Latency) -> Latency:
+    """The canary's weight was raised."""
+    return Latency(before.known, before.races, before.stakes, before.purse.step(), before.running)
+
+
+def compared(before: Latency, canary: Ladder, control: Ladder, *, rules: Rules) -> Latency:
+    """The evidence after one more interval; the control's part of it is known from the next one on."""
+    known = before.known + control
+    if before.known.total < LEAST_KNOWN or not canary.total or not control.total:
+        return Latency(known, before.races, before.stakes, before.purse, before.running)
+    found = before if before.running else _entered(before, rules, traffic=canary.total + control.total)
+    shift = shifts(found.known, rules.cuts, times=rules.times)
+    ratios = tilt.log_ratios(tilt.BETAS, canary, control, shift=shift)
+    ratios += [_log_race(race, canary, control, shift) for race in found.races]
+    paid, purse = found.purse.pay()
+    stakes = starts.grown(found.stakes, ratios, paid=paid, eta=1.0, shares=_shares(found.races))
+    return Latency(known, found.races, stakes, purse, running=True)
+
+
+def _entered(before: Latency, rules: Rules, *, traffic: int) -> Latency:
+    """Choose the races: at the plan's limits, and beyond which a quarter, a tenth, ... of the answers are."""
+    known, shift = before.known, shifts(before.known, rules.cuts, times=rules.times)
+    at = {_nearest(known, tail) for tail in TAILS} | {rules.cuts.index(limit) for limit in rules.limits}
+    races = tuple(
+        race
+        for cut in sorted(at)
+        for race in _worthwhile(cut, known.tail(cut), shift[cut], course=rules.course, traffic=traffic)
+    )
+    stakes = (-inf,) * (len(tilt.BETAS) + len(races))
+    return Latency(known, races, stakes, before.purse, running=True)
+
+
+def _nearest(known: Ladder, tail: float) -> int:
+    """The cut beyond which the share of requests is closest to *tail*, as a ratio."""
+    away = [max(known.tail(cut) / tail, tail / known.tail(cut)) for cut in range(len(known.slow))]
+    return away.index(min(away))
+
+
+def _worthwhile(cut: int, tail: float, shift: float, *, course: Course, traffic: int) -> list[Race]:
+    """As for errors: enough in the whole rollout, and of those that decide in one interval the mildest."""
+    kept: list[Race] = []
+    for psi in (*PSIS, *(share / tail for share in REACHED if share / tail > PSIS[-1])):
+        if psi * shift * tail > 1:
+            break
+        worth = [_worth(psi, tail, shift, leg=leg, traffic=traffic) for leg in course.legs]
+        if sum(worth) >= LEAST_NATS:
+            kept.append((cut, psi))
+        if worth[0] / course.legs[0].intervals > MOST_NATS:
+            break
+    return kept
+
+
+def _worth(psi: float, tail: float, shift: float, *, leg: Leg, traffic: int) -> float:
+    requests = traffic * leg.intervals
+    served, control = requests * leg.share, requests * (1 - leg.share)
+    return relative.information(psi * shift, served=served, served_control=control, rate=tail, rho=shift)
+
+
+def _log_race(race: Race, canary: Ladder, control: Ladder, shift: Sequence[float]) -> float:
+    cut, psi = race
+    ours, theirs = (canary.slow[cut], canary.total), (control.slow[cut], control.total)
+    return relative.log_ratios((psi * shift[cut],), ours, theirs, rho=shift[cut])[0]
+
+
+def _shares(races: tuple[Race, ...]) -> tuple[float, ...]:
+    tilts = TILTS if races else 1.0
+    return (tilts / len(tilt.BETAS),) * len(tilt.BETAS) + ((1 - tilts) / max(len(races), 1),) * len(races)

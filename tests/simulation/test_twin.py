@@ -1,0 +1,144 @@
+"""The judge on arrays is the judge of a release: the same evidence and the same stop, minute by minute."""
+
+from dataclasses import replace
+from math import lgamma, log
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from phasegate.adapters.plan_yaml import load_plan
+from phasegate.domain.judge.comparison import begin, compared, log_evidence, raised
+from phasegate.domain.judge.course import Course as Rollout
+from phasegate.domain.judge.course import Leg, Past
+from phasegate.domain.judge.judge import Judge
+from phasegate.domain.judge.setting import setting
+from phasegate.domain.plan import RolloutPlan
+from phasegate.domain.verdict import Finding
+from phasegate.simulation import minutes
+from phasegate.simulation.draw import draw
+from phasegate.simulation.judging import NEVER
+from phasegate.simulation.phasegate_judge import Phasegate, course_of, log_trial, terms_of
+from phasegate.simulation.rollouts import Rollouts
+from phasegate.simulation.scenario import REGRESSIONS, Course, Disturbance, Scenario
+from phasegate.simulation.twin import evidence
+from phasegate.simulation.twin.likelihood import log_gamma
+
+PLANS = Path(__file__).parents[2] / "deployments" / "plans"
+SHORT = Course(((20, 0.1), (20, 0.5)))
+
+
+@pytest.fixture(scope="module")
+def plan() -> RolloutPlan:
+    return load_plan("production", search=(PLANS,))
+
+
+def test_the_gamma_function_is_the_gamma_function():
+    """
+    Everything rests on it, and numpy has none.
+    """
+    points = np.array([1e-3, 0.5, 1, 1.5, 2, 7.99, 8, 30.5, 1e3, 1e6, 1e9])
+
+    expected = [lgamma(point) for point in points]
+    assert log_gamma(points).tolist() == pytest.approx(expected, rel=1e-14, abs=1e-13)
+
+
+@pytest.mark.parametrize("traffic", [0.2, 10, 1000])
+@pytest.mark.parametrize("disturbance", [Disturbance.BURST, Disturbance.MISSING, Disturbance.CLUSTERS])
+def test_a_stream_has_the_same_evidence(traffic: float, disturbance: Disturbance):
+    """
+    One part in a billion of E, wherever the two are looked at.
+    """
+    drawn = draw(Scenario(traffic, disturbance=disturbance, course=SHORT, regression=REGRESSIONS["x5"]), 2)
+    rollout = Rollout(tuple(Leg(share, length) for length, share in SHORT.phases), 1.0)
+    past = drawn.history
+    settings = [
+        setting(Past((int(bad), int(total)), float(flow), float(phi)), rollout)
+        for bad, total, flow, phi in zip(past.errors, past.total, past.traffic, past.dispersion, strict=True)
+    ]
+    arms = [(arm.errors.astype(float), arm.total.astype(float)) for arm in (drawn.canary, drawn.control)]
+
+    found = evidence.log_evidence(arms[0], arms[1], (20,), how=evidence.gathered(settings))
+
+    for row, how in enumerate(settings):
+        kept = begin(how)
+        for at, (canary, control) in enumerate(_pairs(drawn, row)):
+            kept = compared(raised(kept) if at == 20 else kept, canary, control, how=how)
+            assert found[row, at] == pytest.approx(log_evidence(kept, how=how), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("traffic", "regression", "disturbance"),
+    [
+        (10, "5%", Disturbance.NONE),
+        (0.2, "50%", Disturbance.MISSING),
+        (10, "slower-2", Disturbance.NONE),
+        (50, "tail", Disturbance.CLUSTERS),
+        (20, "A/A", Disturbance.NOISE),
+    ],
+)
+def test_a_release_has_the_same_evidence_and_stop(
+    plan: RolloutPlan, traffic: float, regression: str, disturbance: Disturbance
+):
+    """
+    Errors, latency, limits and warmup of a real plan: what the arrays say is what a release would do.
+    """
+    course = course_of(plan)
+    scenario = Scenario(
+        traffic,
+        course=replace(course, phases=((30, 0.1), (20, 0.5))),
+        regression=REGRESSIONS[regression],
+        disturbance=disturbance,
+        cuts=plan.counted,
+    )
+    # Both must know the same course: the plan's soaks are cut to the scenario's length.
+    phases = tuple(
+        phase.model_copy(update={"soak": phase.soak.model_copy(update={"duration": length * plan.interval})})
+        if phase.soak and (length := {"canary": 30, "partial": 20}.get(phase.name))
+        else phase
+        for phase in plan.phases
+    )
+    short = plan.model_copy(update={"phases": phases})
+    drawn = draw(scenario, 2)
+
+    found = log_trial(drawn, terms_of(short))
+    stops = Phasegate(terms_of(short)).stops(drawn)
+
+    for row in range(drawn.count):
+        expected, stop = _judged(short, drawn, row)
+        assert found[row].tolist() == pytest.approx(expected, abs=1e-9)
+        assert stops[row] == stop
+
+
+def test_a_stream_that_has_decided_is_left_alone():
+    """
+    What comes after the decision is not computed, and what came before is not changed by that.
+    """
+    drawn = draw(Scenario(10, regression=REGRESSIONS["5%"], course=Course(((60, 0.5),))), 20)
+    terms = terms_of(load_plan("production", search=(PLANS,)))
+
+    whole, cut = log_trial(drawn, terms), log_trial(drawn, terms, enough=log(400))
+
+    assert ((whole >= log(100)).argmax(axis=1) == (cut >= log(100)).argmax(axis=1)).all()
+
+
+def _judged(plan: RolloutPlan, drawn: Rollouts, row: int) -> tuple[list[float], int]:
+    """ln E after each interval, and the first after which the verdict is harmful."""
+    judge = Judge(plan, control=minutes.CONTROL, canary=minutes.CANARY)
+    for minute in minutes.remembered(drawn, row):
+        judge.learn(minute)
+    evidence, stop = [], NEVER
+    for at, minute in enumerate(minutes.rolled_out(drawn, row)):
+        if at in drawn.course.steps:
+            judge.enter(("canary", "partial")[drawn.course.steps.index(at)], minute.start)
+        judge.add(minute)
+        evidence.append(judge._trial.log_evidence if judge._trial.total else 0.0)
+        if stop == NEVER and judge.verdict(minute.end).finding is Finding.HARMFUL:
+            stop = at + 1
+    return evidence, stop
+
+
+def _pairs(drawn: Rollouts, row: int):
+    arms = (drawn.canary, drawn.control)
+    for at in range(drawn.intervals):
+        yield tuple((int(arm.errors[row, at]), int(arm.total[row, at])) for arm in arms)
