@@ -165,9 +165,7 @@ async def _cloudflare(settings: Settings) -> Sequence[Row]:
         return (Check("Cloudflare API", Health.MISSING, f"{names} not set", todo),)
     try:
         refuse_api_keys(os.environ)
-        client = CloudflareClient(
-            settings.api_url, settings.account_id, token, timeout=BUDGET, budget=BUDGET
-        )
+        client = CloudflareClient(settings.api_url, settings.account_id, token, timeout=BUDGET, budget=BUDGET)
         try:
             await client.read("workers/scripts")
         finally:
@@ -175,108 +173,6 @@ async def _cloudflare(settings: Settings) -> Sequence[Row]:
     except PhasegateError as fault:
         return (Check("Cloudflare API", Health.MISSING, str(fault), "check address, account and token"),)
     return Check("Cloudflare API", Health.OK, settings.api_url), *await check_permissions(settings)
-
-
-LOOKS:
-        rows += await look(settings)
-    return tuple(rows)
-
-
-async def _programs(settings: Settings) -> Sequence[Row]:
-    python = ".".join(map(str, sys.version_info[:3]))
-    return (Check("Python", Health.OK, python), *map(_pinned, PINNED), *_workers(settings.project.resolve()))
-
-
-def _pinned(package: str) -> Check:
-    version = metadata.version(package)
-    wanted = [Requirement(text) for text in metadata.requires("phasegate") or ()]
-    for requirement in wanted:
-        if requirement.name == package and not requirement.specifier.contains(version):
-            todo = "install phasegate from its lock file: `make install`"
-            return Check(package, Health.MISSING, f"{version}, and {requirement.specifier} is needed", todo)
-    return Check(package, Health.OK, version)
-
-
-def _workers(project: Path) -> tuple[Check, ...]:
-    """What builds and runs Workers in JavaScript; a ready bundle is released without it."""
-    workerd = find_workerd()
-    runs = (
-        Check("workerd", Health.OK, str(workerd))
-        if workerd
-        else Check("workerd", Health.WARNING, "none: the local edge runs no JavaScript", HOW_TO_GET_IT)
-    )
-    try:
-        wrangler = find_wrangler(project)
-    except PhasegateError:
-        lacks = "none: no Worker project can be built here"
-        return Check("wrangler", Health.WARNING, lacks, GET_WRANGLER), runs
-    built = Check("wrangler", Health.OK, f"{wrangler.version}, {wrangler.script}")
-    try:
-        node = find_node(needs=wrangler.needs)
-    except PhasegateError as lacking:
-        return Check("Node", Health.WARNING, str(lacking).partition(":")[0], GET_NODE), built, runs
-    return Check("Node", Health.OK, f"{node.version}, {node.program}"), built, runs
-
-
-async def _prefect(settings: Settings) -> Sequence[Row]:
-    api = PrefectApi(settings.prefect_api_url, auth=settings.prefect_auth, timeout=BUDGET)
-    try:
-        await api.get("/health")
-    except PhasegateError as away:
-        todo = "start it (`prefect server start`), or set PHASEGATE_PREFECT_API_URL"
-        return (Check("Prefect API", Health.MISSING, str(away), todo),)
-    finally:
-        await api.aclose()
-    return (Check("Prefect API", Health.OK, settings.prefect_api_url),)
-
-
-async def _ledger(settings: Settings) -> Sequence[Row]:
-    ledger = named_ledger(settings)
-    try:
-        if not await ledger.present():
-            none = Check(
-                "ledger", Health.WARNING, f"none yet at {ledger.name}", "the first release creates it"
-            )
-            return none, _keeper(None)
-        seen = await ledger.last_beat()
-    except (PhasegateError, OSError) as fault:
-        return (Check("ledger", Health.MISSING, str(fault), "set PHASEGATE_LEDGER to a file or a URL"),)
-    finally:
-        await ledger.close()
-    return Check("ledger", Health.OK, ledger.name), _keeper(seen)
-
-
-def _keeper(seen: datetime | None) -> Check:
-    todo = "start `phasegate keeper`; without one no release goes past 0 %"
-    if seen is None:
-        return Check("keeper", Health.MISSING, "none was ever seen", todo)
-    age = datetime.now(UTC) - seen
-    detail = f"last seen {age.total_seconds():.0f} s ago"
-    if age > KEEPER_IDLE:
-        return Check("keeper", Health.MISSING, detail, todo)
-    return Check("keeper", Health.OK, detail)
-
-
-async def _cloudflare(settings: Settings) -> Sequence[Row]:
-    unset = [
-        f"PHASEGATE_{name.upper()}"
-        for name, value in (("account_id", settings.account_id), ("token", settings.token.get_secret_value()))
-        if not value
-    ]
-    if unset:
-        todo = f"set {' and '.join(unset)}; `phasegate edge` prints those of the local edge"
-        return (Check("Cloudflare API", Health.MISSING, f"{' and '.join(unset)} not set", todo),)
-    try:
-        client = CloudflareClient(
-            settings.api_url, settings.account_id, settings.token, timeout=BUDGET, budget=BUDGET
-        )
-        try:
-            await client.read("workers/scripts")
-        finally:
-            await client.close()
-    except PhasegateError as fault:
-        return (Check("Cloudflare API", Health.MISSING, str(fault), "check address, account and token"),)
-    return (Check("Cloudflare API", Health.OK, settings.api_url),)
 
 
 LOOKS: tuple[Looking, ...] = (_programs, _prefect, _ledger, _cloudflare)
