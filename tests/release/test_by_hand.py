@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from phasegate.actions.by_hand import Wanted, split_by_hand, version_before
 from phasegate.actions.deploying import promote
-from phasegate.cli import main
+from phasegate.cli_split import split
 from phasegate.domain.errors import FixTheInput, Refused
 from phasegate.domain.events import Ended, Outcome
 from phasegate.domain.plan import Environment
@@ -97,7 +97,7 @@ def test_a_share_that_cannot_be_read_is_named(share):
     """
     Exit code 2 and what is allowed.
     """
-    done = CliRunner().invoke(main, ["split", "rates", share, "--by", "ada", "--reason", "a test"])
+    done = CliRunner().invoke(split, ["rates", share, "--by", "ada", "--reason", "a test"])
 
     assert done.exit_code == 2
     assert "allowed is VERSION@PERCENT" in done.output
