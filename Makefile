@@ -13,13 +13,14 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # A process of a release imports some 1,500 modules; compiling them anew at each start doubles its time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install toolchain demo test lint bench lock schema clean
+.PHONY: help install toolchain demo test lint bench bench-chaos bench-judge lock schema clean
 
 help:
 	@echo "make demo [BAD=latency|errors|health|crash|endpoint|subtle] [KEEP=1] [TARGET=workerd]   release a good and a bad version"
 	@echo "make test     every test            make lint      ruff, mypy, import-linter"
 	@echo "make toolchain  wrangler and workerd, for Workers in JavaScript (TARGET=workerd)"
 	@echo "make bench    orchestration, splitter, start-up, ledger"
+	@echo "make bench-judge   the judge beside five others: delays, false rollbacks, costs"
 
 install: $(VENV)/.installed
 
@@ -50,8 +51,15 @@ test: install
 lint: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
+# Twenty minutes: the whole kill table, the model, how long a breach lasts, how many releases a keeper watches.
+bench-chaos: install
+	@$(BIN)/python -m benchmarks.chaos $(PART)
+
 bench: install
 	@$(BIN)/python -m benchmarks.run
+
+bench-judge: install
+	@$(BIN)/python -m benchmarks.judge
 
 # Needs uv. Versions and hashes only: no address of any index may stand in the lock.
 lock:

@@ -69,7 +69,8 @@ def groups(scale: float = 1.0) -> Groups:
             Cell(Scenario(rate, BASE, REGRESSIONS[name]), few, (MannWhitney(),))
             for rate in TRAFFIC
             for name in ("A/A", *STEPS)
-        ],
+        ]
+        + [Cell(Scenario(10, BASE, disturbance=one), few, (MannWhitney(),)) for one in DISTURBANCES],
         "false": [Cell(Scenario(rate, base), many, judges + quick) for base in RATES for rate in TRAFFIC],
         "disturbed": [
             Cell(Scenario(rate, BASE, disturbance=one), many, judges + quick)

@@ -14,8 +14,9 @@ from phasegate.domain.plan import Environment, Phase
 from phasegate.domain.steps import Next, Step
 from tasks.deploy import deploy
 from tasks.evaluate import evaluate
+from tasks.migrate import migrate
 from tasks.observe import observe
-from tasks.promote import promote
+from tasks.promote import promote, thawed
 from tasks.record import begin, guard
 from tasks.restore import call_back
 from tasks.soak import soak
@@ -47,20 +48,30 @@ async def phase_flow(release: str, name: str, phase: Phase, unguarded: str) -> S
 
 async def _work(release: str, name: str, phase: Phase, unguarded: str) -> Step:
     if await begin(release, name):
-        if phase.environment is Environment.PRODUCTION:
-            known = await way_back(release, name)
-            if known.next is not Next.DONE:
-                return known
-        await deploy(release, name)
         if phase.environment is Environment.STAGING:
-            await validate(release, name)
-            await load(release, name)
+            await _validated(release, name)
+        elif (known := await way_back(release, name)).next is not Next.DONE:
+            return known
         else:
-            await guard(release, unguarded=unguarded)
-            await promote(release, name)
-            await soak(release, name)
-            await observe(release, name)
+            await _serving(release, name, unguarded=unguarded)
     return await evaluate(release, name)
+
+
+async def _validated(release: str, name: str) -> None:
+    await migrate(release, name)
+    await deploy(release, name)
+    await validate(release, name)
+    await load(release, name)
+
+
+async def _serving(release: str, name: str, *, unguarded: str) -> None:
+    await deploy(release, name)
+    await guard(release, unguarded=unguarded)
+    await migrate(release, name)
+    if await thawed(release, name):
+        await promote(release, name)
+        await soak(release, name)
+        await observe(release, name)
 
 
 staging = phase_flow.with_options(name="staging")

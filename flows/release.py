@@ -29,6 +29,7 @@ async def release(
     bundle: str = "",
     version: str = "",
     unguarded: str = "",
+    break_glass: str = "",
     release: str = "",
 ) -> State:
     """
@@ -42,6 +43,7 @@ async def release(
         bundle: Path of a bundle, or of a Worker project to build. Leave empty to release an uploaded version.
         version: Id or tag of a version that is uploaded already. Leave empty to release a bundle.
         unguarded: Why no keeper needs to watch; it is logged and paged. Leave empty.
+        break_glass: Why this cannot wait for the end of a freeze; it is logged and paged. Leave empty.
         release: A release to go on with, as the ledger names it. Leave empty to start one.
     """
     name = release or f"{service}-{str(flow_run.get_id())[:8]}"
@@ -54,6 +56,7 @@ async def release(
             version=version,
             reason=reason,
             requested_by=requested_by,
+            break_glass=break_glass,
         )
     except FixTheInput as refusal:
         return Failed(name="Refused", message=str(refusal))

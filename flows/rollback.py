@@ -31,7 +31,7 @@ async def rollback(
         requested_by: Who wants it.
     """
     if (over := (await read_release(release)).ended) is not None:
-        return Failed(name="RolledBack", message=f"{release} had ended already: {over.summary}")
+        return Failed(name="Refused", message=f"{release} had ended already: {over.summary}")
     if flow_run.get_parent_flow_run_id() is None:
         await drive(release, str(flow_run.get_id()))
     why = await call_back(release, by=requested_by, reason=reason)

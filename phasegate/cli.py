@@ -4,10 +4,11 @@ import sys
 
 COMMANDS = {
     "abort": ("phasegate.cli_release:abort", "Take a release back, from any state."),
-    "backtest": ("phasegate.cli_backtest:backtest", "Try a plan on many releases, beside other judges."),
     "answer": ("phasegate.cli_release:answer", "Answer the question a release waits for."),
+    "backtest": ("phasegate.cli_backtest:backtest", "Try a plan on many releases, beside other judges."),
     "build": ("phasegate.cli_build:build", "Build a Worker project, without credentials."),
     "doctor": ("phasegate.cli_doctor:doctor", "Say what is there and what is missing."),
+    "d1": ("phasegate.cli_d1:d1", "Migrate a release's database back; plan, status, schema."),
     "drift": ("phasegate.cli_production:drift", "Decide about a foreign deployment."),
     "edge": ("phasegate.cli_serve:edge", "Run a local Cloudflare."),
     "judge": ("phasegate.cli_judge:judge", "Judge recorded minutes: would this plan have taken it back?"),

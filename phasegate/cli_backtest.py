@@ -36,7 +36,9 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--disturbance", default="none", show_default=True, help="What hits both arms."),
         click.option("--rollouts", type=click.IntRange(1, 100_000), default=200, show_default=True),
         click.option("--seed", type=click.IntRange(0), default=1, show_default=True),
-        click.option("--latency", is_flag=True, help="Draw latencies as well; takes twice as long."),
+        click.option(
+            "--latency", is_flag=True, help="Draw latencies as well; implied by a regression of latency."
+        ),
         click.option(
             "--harmful-from", metavar="DURATION", help="The recorded releases are bad from then on."
         ),
@@ -92,7 +94,7 @@ def _simulated(plan: "RolloutPlan", asked: dict[str, Any]) -> "tuple[Row, ...]":
     names = [_named("--regression", one, REGRESSIONS) for one in ("A/A", *asked["regressions"])]
     disturbance = Disturbance(_named("--disturbance", asked["disturbance"], [*Disturbance]))
     course, judges = _course(course_of(plan)), (Phasegate(terms_of(plan)), *all_baselines())
-    cuts = plan.counted if asked["latency"] else ()
+    cuts = plan.counted if asked["latency"] or any(REGRESSIONS[name].of_latency for name in names) else ()
     cells = [
         runs.Cell(
             Scenario(rate, errors, REGRESSIONS[name], disturbance, course, cuts), asked["rollouts"], judges

@@ -16,6 +16,7 @@ from phasegate.actions.traffic import words
 from phasegate.adapters.prefect_runs import PrefectRuns
 from phasegate.domain.errors import FixTheInput, Refused, RunsAway
 from phasegate.domain.events import Asked, Ended, Expired, Outcome, Recorded
+from phasegate.domain.freeze import frozen
 from phasegate.domain.ledger import ReleaseState, replay
 from phasegate.domain.quantities import parse_duration
 from phasegate.ports import Ledger, RunStatus
@@ -83,7 +84,12 @@ def check_input(settings: Settings, asked: dict[str, str]) -> None:
     if len(asked["reason"].strip()) < 3:
         raise FixTheInput("--reason: say in at least 3 characters why this is released")
     known_plans(settings)
-    read_plan(settings, asked["plan"])
+    freeze = frozen(read_plan(settings, asked["plan"]).freezes, datetime.now(UTC))
+    if freeze and not asked.get("break_glass"):
+        raise Refused(
+            f"nothing is released until {freeze[0]:%Y-%m-%d %H:%M %Z}: {freeze[1]}; start it then, "
+            "or say in --break-glass why it cannot wait"
+        )
 
 
 async def follow(settings: Settings, runs: PrefectRuns, *, name: str, run: str, limit: timedelta) -> int:
@@ -153,7 +159,9 @@ async def abort_release(release: str, *, reason: str, by: str, over_changed_secr
         state = await hands.journal.state(release)
         if state.ended is not None:
             raise Refused(f"{release} has ended already: {state.ended.summary}")
-        await call_off(hands, release, by=by, reason=reason)
+        state = await call_off(hands, release, by=by, reason=reason)
+        if not state.aborting:
+            raise Refused(f"{release} was promoted: {state.known_good.label} is known good; release another")
         force = f"{by}: {reason}" if over_changed_secrets else ""
         state = await restore(hands, release, force=force)
         click.echo(f"{state.known_good.label} serves 100 % of {state.service}; recovery is watched next")

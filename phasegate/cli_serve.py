@@ -8,9 +8,11 @@ from phasegate.cli_errors import reports_errors
 @click.command()
 @click.option("--name", default="", help="Name in the ledger; default host and process.")
 @click.option("--once", is_flag=True, help="Look at every active release once and end.")
+@click.option("--health-port", type=click.IntRange(0, 65535), default=None, help="Serve GET /health there.")
+@click.option("--health-host", default="127.0.0.1", show_default=True, help="Address of that port.")
 @click.option("--verbose", is_flag=True, help="Log every look.")
 @reports_errors
-def keeper(name: str, once: bool, verbose: bool) -> None:
+def keeper(name: str, once: bool, health_port: int | None, health_host: str, verbose: bool) -> None:
     """Watch every active release: judge, protect, take back, wake the runs. Ends on SIGTERM or Ctrl-C."""
     import asyncio
     import logging
@@ -20,13 +22,16 @@ def keeper(name: str, once: bool, verbose: bool) -> None:
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, format=form, stream=sys.stderr)
     for noisy in ("httpx", "httpcore", "aiosqlite"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    asyncio.run(_keep(name, once))
+    asyncio.run(_keep(name, once, port=health_port, host=health_host))
 
 
-async def _keep(name: str, once: bool) -> None:
+async def _keep(name: str, once: bool, *, port: int | None, host: str) -> None:
     import asyncio
     import signal
+    from contextlib import AsyncExitStack
 
+    from phasegate.domain.errors import SettingsError
+    from phasegate.keeper.liveness import feed_systemd, serve_health
     from phasegate.keeper.loop import Keeper
     from phasegate.settings import Settings
     from phasegate.wiring import driver_name, outside
@@ -39,8 +44,17 @@ async def _keep(name: str, once: bool) -> None:
         if once:
             await watcher.tick()
             return
-        click.echo(f"keeper {watcher.name} watches", err=True)
-        await watcher.run(stop)
+        async with AsyncExitStack() as stack:
+            if port is not None:
+                try:
+                    port = await stack.enter_async_context(serve_health(watcher.health, host=host, port=port))
+                except OSError as taken:
+                    raise SettingsError(f"--health-port: {host}:{port} cannot be used: {taken}") from None
+                click.echo(f"health at http://{host}:{port}/health", err=True)
+            feeding = asyncio.create_task(feed_systemd(watcher.health))
+            stack.callback(feeding.cancel)
+            click.echo(f"keeper {watcher.name} watches", err=True)
+            await watcher.run(stop)
 
 
 PORT = click.IntRange(0, 65535)

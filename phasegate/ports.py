@@ -10,6 +10,7 @@ from phasegate.domain.bundle import Bundle
 from phasegate.domain.checklist import Result
 from phasegate.domain.events import Event, Notice, Opened, Recorded
 from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.migrations import Migration
 from phasegate.domain.observation import Batch, Minute, Probe
 from phasegate.domain.plan import Environment, HealthContract, Load, Validation
 from phasegate.domain.sources import Invocations
@@ -75,6 +76,40 @@ class Target(Protocol):
 
     def front_door(self, worker: str) -> str:
         """The address at which users reach the Worker, without a trailing slash."""
+
+
+class Database(Protocol):
+    """
+    A database of the platform that versions share, by its id.
+
+    Every method raises TargetAway, SettingsError for a refused token, and Refused with the
+    database's own words for SQL that it refuses.
+    """
+
+    async def applied(self, database: str) -> tuple[str, ...]:
+        """The names of the migrations that were applied, oldest first; reading writes nothing."""
+
+    async def schema(self, database: str) -> dict[str, str]:
+        """Name of each table, index, view and trigger of the project -> the SQL that made it."""
+
+    async def rows(self, database: str) -> dict[str, int]:
+        """Table -> how many rows it has."""
+
+    async def bookmark(self, database: str) -> str:
+        """The present point of its history; bookmarks of one database grow."""
+
+    async def apply(self, database: str, migration: Migration) -> None:
+        """Apply one file and note its name, as one transaction; one that is applied already is left."""
+
+    async def take_back(self, database: str, migration: Migration) -> None:
+        """Run one file's down-SQL and strike its name, in one transaction; one not applied is left."""
+
+    async def restore(self, database: str, *, to: str, was: str) -> str:
+        """
+        Put the database back to bookmark *to*, in place; the bookmark that undoes it.
+
+        Raises Refused when *was* is not its present bookmark, or *to* is not kept any more.
+        """
 
 
 class Metrics(Protocol):
@@ -146,11 +181,17 @@ class Runs(Protocol):
     async def wake(self, run: str, *, answer: Mapping[str, str] | None = None) -> bool:
         """Resume a run that waits; one that waits for input needs an *answer*. False if it was not."""
 
-    async def take_up(self, release: str, *, service: str, reason: str, requested_by: str) -> str:
-        """Start a run that goes on with *release*; returns its id. Repeated calls start one."""
+    async def take_up(
+        self, release: str, *, service: str, reason: str, requested_by: str, lost: str = ""
+    ) -> str:
+        """
+        Start a run that goes on with *release*; returns its id. Repeated calls start one.
 
-    async def roll_back(self, release: str, *, reason: str) -> str:
-        """Start the rollback flow for *release*; returns its id. Repeated calls start one."""
+        *lost* is the run that it replaces, which may still look alive.
+        """
+
+    async def roll_back(self, release: str, *, reason: str, lost: str = "") -> str:
+        """Start the rollback flow; returns its id. Repeated calls start one; *lost* as above."""
 
     async def publish(self, run: str, *, key: str, markdown: str) -> None:
         """Show *markdown* as an artifact of the run."""

@@ -23,15 +23,18 @@ from phasegate.adapters.clock import SystemClock
 from phasegate.adapters.cloudflare import (
     CloudflareAnalytics,
     CloudflareClient,
+    CloudflareD1,
     CloudflareTarget,
     CloudflareTelemetry,
 )
 from phasegate.adapters.cloudflare.roles import needs, refuse_api_keys, variable
 from phasegate.adapters.ledger_sql import SqlLedger
+from phasegate.adapters.migration_files import read_migrations
 from phasegate.adapters.plan_yaml import load_plan, plan_names
 from phasegate.adapters.prefect_runs import PrefectRuns
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.errors import SettingsError
+from phasegate.domain.migrations import Migration
 from phasegate.domain.plan import RolloutPlan
 from phasegate.ports import Channel, Clock, Metrics
 from phasegate.report.pictures import MarkdownPictures
@@ -65,6 +68,8 @@ async def _build(settings: Settings, role: str, stack: AsyncExitStack) -> Outsid
     reader, rollout = _clients(settings)
     stack.push_async_callback(reader.close)
     stack.push_async_callback(rollout.close)
+    migrate = _migrating(settings, rollout)
+    stack.push_async_callback(migrate.close)
     checks = HttpChecks(clock, project=settings.project.resolve())
     stack.push_async_callback(checks.aclose)
     runs = build_runs(settings)
@@ -72,6 +77,7 @@ async def _build(settings: Settings, role: str, stack: AsyncExitStack) -> Outsid
     return Outside(
         journal=Journal(ledger, clock, driver=driver_name(role)),
         target=CloudflareTarget(rollout, reader=reader, front_door=settings.front_door),
+        database=CloudflareD1(migrate),
         metrics=CloudflareTelemetry(reader),
         checks=checks,
         channels=await _channels(settings, clock, stack),
@@ -88,6 +94,14 @@ def _clients(settings: Settings) -> tuple[CloudflareClient, CloudflareClient]:
         both = cloudflare_client(settings, TokenRole.ROLLOUT, TokenRole.READER)
         return both, both
     return cloudflare_client(settings, TokenRole.READER), cloudflare_client(settings, TokenRole.ROLLOUT)
+
+
+def _migrating(settings: Settings, rollout: CloudflareClient) -> CloudflareClient:
+    """The client that changes databases; without a token of its own the one of the roll-out."""
+    token = settings.token_for(TokenRole.MIGRATE)
+    if not token.get_secret_value() or token == settings.token_for(TokenRole.ROLLOUT):
+        return rollout
+    return cloudflare_client(settings, TokenRole.MIGRATE)
 
 
 def cloudflare_client(settings: Settings, role: TokenRole, *also: TokenRole) -> CloudflareClient:
@@ -226,3 +240,10 @@ def kept_builds(settings: Settings) -> Path:
 def read_bundle(settings: Settings, path: str) -> Bundle:
     """The bundle at *path*, relative to the project; raises BundleError."""
     return load_bundle(settings.project / path)
+
+
+def plan_migration_files(settings: Settings, plan: RolloutPlan) -> tuple[Migration, ...]:
+    """The project's migrations that *plan* names; none without a database. Raises Refused."""
+    if plan.database is None:
+        return ()
+    return read_migrations(settings.project / plan.database.migrations, down=plan.database.down)

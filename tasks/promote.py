@@ -5,6 +5,14 @@ from phasegate.wiring import shared
 from tasks.step import step
 
 
+@step(name="thawed-{phase}")
+async def thawed(release: str, phase: str) -> bool:
+    """Whether the phase may give the candidate traffic now; False in a freeze, unless its soak has begun."""
+    outside = await shared()
+    state = await outside.journal.state(release)
+    return phase in state.soaks or state.frozen(outside.clock.now()) is None
+
+
 @step(name="promote-{phase}")
 async def promote(release: str, phase: str) -> float:
     """

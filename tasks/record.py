@@ -1,17 +1,17 @@
 """What is written down at the joints of a release, and shown in the Prefect UI."""
 
 import asyncio
-from datetime import timedelta
 
 from prefect import get_run_logger
 
+from phasegate.actions.guarding import guard as guard_release
 from phasegate.actions.opening import bundle_candidate, find_candidate
 from phasegate.actions.opening import open_release as open_in_ledger
 from phasegate.actions.outside import Outside
 from phasegate.actions.rollback import close
 from phasegate.actions.telling import deliver, tell
 from phasegate.domain.criteria import Level
-from phasegate.domain.errors import FixTheInput, Refused, RunsAway
+from phasegate.domain.errors import FixTheInput, RunsAway
 from phasegate.domain.events import Candidate, Driven, Event, Outcome, PhaseBegan
 from phasegate.domain.ledger import ReleaseState
 from phasegate.report.evidence import checklist_markdown, progress_markdown, verdict_markdown
@@ -19,11 +19,17 @@ from phasegate.settings import Settings
 from phasegate.wiring import read_bundle, read_plan, settle_bundle, shared
 from tasks.step import step
 
-KEEPER_IDLE = timedelta(seconds=15)
-
 
 async def open_release(
-    release: str, *, service: str, plan: str, bundle: str, version: str, reason: str, requested_by: str
+    release: str,
+    *,
+    service: str,
+    plan: str,
+    bundle: str,
+    version: str,
+    reason: str,
+    requested_by: str,
+    break_glass: str = "",
 ) -> ReleaseState:
     """
     Open the release, or read it again when this run, or one before it, has opened it.
@@ -43,6 +49,7 @@ async def open_release(
         candidate=await _candidate(outside, settings, service=service, bundle=bundle, version=version),
         reason=reason,
         requested_by=requested_by,
+        break_glass=break_glass,
     )
 
 
@@ -91,26 +98,8 @@ async def begin(release: str, phase: str) -> bool:
 
 @step()
 async def guard(release: str, *, unguarded: str) -> None:
-    """
-    Refuse to send traffic while no keeper lives, unless somebody said why that is all right.
-
-    Raises Refused. *unguarded* is that reason, empty for none.
-    """
-    outside = await shared()
-    state = await outside.journal.state(release)
-    beat = await outside.journal.ledger.last_beat()
-    age = outside.clock.now() - beat if beat else None
-    if age is not None and age <= max(6 * state.plan.tick, KEEPER_IDLE):
-        return
-    seen = f"the last sign of life is {age.total_seconds():.0f} s old" if age else "none has ever been seen"
-    if not unguarded:
-        raise Refused(
-            f"no keeper watches ({seen}); start `phasegate keeper`, or say in 'unguarded' why nobody needs to"
-        )
-    text = f"No keeper watches ({seen}). It goes on because: {unguarded}"
-    await tell(
-        outside, release, level=Level.CRITICAL, subject=f"{release} is unguarded", text=text, once="unguarded"
-    )
+    """Raise Refused while no keeper lives, unless *unguarded* says why that is all right."""
+    await guard_release(await shared(), release, unguarded=unguarded)
 
 
 @step()

@@ -7,7 +7,9 @@ from prefect import get_run_logger
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import apause_flow_run, asuspend_flow_run
 
+from phasegate.actions.guarding import page_when_unguarded
 from phasegate.actions.outside import Outside
+from phasegate.actions.telling import deliver
 from phasegate.domain.events import Asked
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.steps import Next, Step
@@ -31,6 +33,8 @@ async def wait(release: str, step: Step) -> None:
     the run; only a parent flow may suspend itself.
     """
     outside = await shared()
+    await page_when_unguarded(outside, release)
+    await deliver(outside, release)
     if step.next is Next.QUESTION and step.question is not None:
         await _question(outside, release, step.question)
     elif step.until is not None:
@@ -48,6 +52,8 @@ async def _soak(outside: Outside, release: str, until: datetime, *, held: bool) 
         state = await outside.journal.state(release)
         if outside.clock.now() - shown > SHOW:
             await show_progress(outside, state)
+            await page_when_unguarded(outside, release)
+            await deliver(outside, release)
             shown = outside.clock.now()
 
 

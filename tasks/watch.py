@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from prefect import get_run_logger
 
+from phasegate.actions.guarding import page_when_unguarded
 from phasegate.keeper.loop import Keeper
 from phasegate.wiring import driver_name, shared
 from tasks.step import step
@@ -19,6 +20,8 @@ async def watch_once() -> int:
     beat = await outside.journal.ledger.last_beat()
     if not active or (beat is not None and outside.clock.now() - beat < SILENT):
         return 0
+    for row in active:
+        await page_when_unguarded(outside, row.release)
     get_run_logger().warning("no keeper lives; looking at %s releases in its place", len(active))
     await Keeper(outside, driver_name("watch")).tick()
     return len(active)

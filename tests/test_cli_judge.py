@@ -12,7 +12,8 @@ from ledger_cases import opened
 from phasegate.actions.remembering import history_name
 from phasegate.adapters.ledger_sql import SqlLedger
 from phasegate.adapters.minutes_csv import write_csv
-from phasegate.cli import main
+from phasegate.cli import COMMANDS, PURPOSE
+from phasegate.cli_group import group
 from phasegate.domain import events as e
 from phasegate.domain.plan import Environment
 from phasegate.domain.recording import Watched
@@ -26,7 +27,7 @@ from tests.recorded import plan_of, seen, streamed
 def run(*arguments: object):
     """The program, without the settings of whoever runs the tests."""
     return CliRunner(env={"PHASEGATE_PLANS": None, "PHASEGATE_LEDGER": None}).invoke(
-        main, [str(one) for one in arguments]
+        group(COMMANDS, purpose=PURPOSE), [str(one) for one in arguments]
     )
 
 

@@ -115,7 +115,7 @@ def test_the_command_line_answers_help_without_what_its_commands_need():
     """
     code = (
         "import sys; sys.argv = ['phasegate', '--help']; from phasegate.cli import main; main(); "
-        "print([name for name in ('prefect', 'pydantic', 'click') if name in sys.modules])"
+        "print([name for name in ('prefect', 'pydantic', 'click', 'numpy') if name in sys.modules])"
     )
 
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -5,6 +5,8 @@ import importlib.util
 import json
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -204,17 +206,18 @@ def _start_workers(processes: Processes, deploy: tuple[str, ...]) -> None:
     processes.run("deploy", "-m", "prefect", "--no-prompt", "deploy", *deploy)
 
 
-def prefect_client(env: dict[str, str]) -> httpx.Client:
+@contextmanager
+def prefect_client(env: dict[str, str]) -> Iterator[httpx.Client]:
     """A client of the stage's Prefect API, with credentials and a CSRF token where its server wants them."""
     user, _, password = env.get("PREFECT_API_AUTH_STRING", "").partition(":")
-    client = httpx.Client(
-        base_url=env["PREFECT_API_URL"], auth=(user, password) if user else None, timeout=30
-    )
-    name = uuid.uuid4().hex
-    answer = client.get("/csrf-token", params={"client": name})
-    if answer.status_code == 200:
-        client.headers.update({"Prefect-Csrf-Client": name, "Prefect-Csrf-Token": answer.json()["token"]})
-    return client
+    auth = (user, password) if user else None
+    with httpx.Client(base_url=env["PREFECT_API_URL"], auth=auth, timeout=30) as client:
+        name = uuid.uuid4().hex
+        answer = client.get("/csrf-token", params={"client": name})
+        if answer.status_code == 200:
+            token = answer.json()["token"]
+            client.headers.update({"Prefect-Csrf-Client": name, "Prefect-Csrf-Token": token})
+        yield client
 
 
 def _healthy(url: str) -> bool:

@@ -91,6 +91,9 @@ def waiting(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:
 
 def _soaking(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:
     soak = state.soaks.get(phase.name)
+    if soak is None and phase.takes_traffic and (freeze := state.frozen(now)):
+        until, why = freeze
+        return Step(next=Next.SOAK, because=f"frozen until {until:%Y-%m-%d %H:%M %Z}: {why}", until=until)
     if soak and now < soak.until + state.plan.telemetry.settle:
         return Step(
             next=Next.SOAK,
@@ -241,7 +244,9 @@ async def end_phase(outside: Outside, release: str, phase: Phase) -> ReleaseStat
 
 
 async def call_off(outside: Outside, release: str, *, by: str, reason: str) -> ReleaseState:
-    """Ask for the release to be taken back; the first reason stands."""
-    return await outside.journal.record(
-        release, lambda s: None if s.aborting or s.ended else AbortAsked(by=by, reason=reason)
-    )
+    """Ask for the release to be taken back; the first reason stands, and a promoted one stays promoted."""
+
+    def asked(state: ReleaseState) -> Event | None:
+        return None if state.aborting or state.ended or state.promoted else AbortAsked(by=by, reason=reason)
+
+    return await outside.journal.record(release, asked)

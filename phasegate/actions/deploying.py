@@ -2,7 +2,7 @@
 
 from phasegate.actions.collecting import staging_name
 from phasegate.actions.outside import Outside
-from phasegate.actions.traffic import Change, shift, words
+from phasegate.actions.traffic import Change, raisable, shift, words
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.errors import Refused
 from phasegate.domain.events import Acted, Uploaded
@@ -66,12 +66,18 @@ async def stage(outside: Outside, release: str) -> ReleaseState:
 
 
 async def promote(outside: Outside, release: str, phase: Phase) -> ReleaseState:
-    """Give the candidate the share of *phase*; Refused once the release is being taken back."""
+    """
+    Give the candidate the share of *phase*; Refused once the release is being taken back.
+
+    Raises Superseded when the release is in another phase: this driver has slept while
+    another went on, and its weight is none of the present.
+    """
     state = await outside.journal.state(release)
     if state.canary is None:
         raise Refused(f"{release} has no version in production to promote")
+    raisable(state, phase.name, now=outside.clock.now())
     split = Split.between(state.known_good.id, state.canary.id, canary_weight=phase.weight)
     if state.live.split.same_traffic(split) and state.pending is None:
         return state
     because = f"{phase.title}: {words(split)}"
-    return await shift(outside, release, Change(split, because, raising=True))
+    return await shift(outside, release, Change(split, because, raising=phase.name))

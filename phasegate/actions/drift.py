@@ -4,7 +4,7 @@ from phasegate.actions.gates import fallen
 from phasegate.actions.outside import Outside
 from phasegate.actions.rollback import close, restore
 from phasegate.actions.telling import tell
-from phasegate.actions.traffic import Change, drift_words, drifted, read_live, shift, words
+from phasegate.actions.traffic import ANY, Change, drift_words, drifted, read_live, shift, words
 from phasegate.domain.criteria import Level
 from phasegate.domain.drift import DriftSettled, OnForeign, Settling
 from phasegate.domain.errors import Drift, FixTheInput, Refused, RunsAway
@@ -69,7 +69,10 @@ def _taken_over(state: ReleaseState, live: LiveSplit) -> Event | None:
 
 async def _follow(outside: Outside, state: ReleaseState, live: LiveSplit) -> ReleaseState:
     settled = state.settled
-    if settled is not None and settled.found.id == live.id and settled.choice is Settling.RESTORE:
+    if settled is not None and settled.found.id == live.id:
+        # Whoever decided did not live to do it.
+        if settled.choice is Settling.ACCEPT:
+            return await _abandon(outside, state, live, by=settled.by, reason=settled.reason)
         return await _put_back(outside, state, live, because=f"{settled.by}: {settled.reason}")
     policy = _policy(state, live)
     if policy is OnForeign.HOLD:
@@ -102,7 +105,13 @@ async def accept(outside: Outside, release: str, *, by: str, reason: str) -> Rel
     Raises Refused when what is live is what the release expects, FixTheInput without a name.
     """
     live, state = await _decided(outside, release, Settling.ACCEPT, by=by, reason=reason)
-    left = _left(state, live)
+    return await _abandon(outside, state, live, by=by, reason=reason)
+
+
+async def _abandon(
+    outside: Outside, state: ReleaseState, live: LiveSplit, *, by: str, reason: str
+) -> ReleaseState:
+    release, left = state.release, _left(state, live)
     summary = (
         f"Abandoned: somebody else deployed {words(live.split)} ({live.message or 'no message'}), and {by} "
         f"left it so: {reason}.{left}"
@@ -166,7 +175,7 @@ async def _put_back(outside: Outside, state: ReleaseState, live: LiveSplit, *, b
         return await restore(outside, state.release, again=True, over=live.id)
     raising = state.canary is not None and state.live.split.weight(state.canary.id) > 0
     text = f"put back what is expected: {because}"[:800]
-    change = Change(state.live.split, text, raising=raising, over=live.id)
+    change = Change(state.live.split, text, raising=ANY if raising else "", over=live.id)
     return await shift(outside, state.release, change)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from phasegate.domain.errors import Refused, Superseded
 from phasegate.domain.events import Event, Opened
 from phasegate.domain.ledger import ReleaseState, replay
+from phasegate.faultpoint import reach
 from phasegate.ports import Clock, Ledger
 
 ATTEMPTS = 50
@@ -27,7 +28,9 @@ class Journal:
 
     async def open(self, release: str, event: Opened) -> ReleaseState:
         """Begin a release; raises Refused when the service has another active one."""
+        reach("before", "event", event.kind)
         await self.ledger.open(release, event, by=self.driver, at=self.clock.now())
+        reach("after", "event", event.kind)
         return await self.state(release)
 
     async def exists(self, release: str) -> bool:
@@ -71,9 +74,11 @@ class Journal:
         raise Superseded(f"{release}: the ledger moved on {ATTEMPTS} times while {self.driver} was writing")
 
     async def _append(self, state: ReleaseState, event: Event, *, fence: int | None) -> None:
+        reach("before", "event", event.kind)
         await self.ledger.append(
             state.release, event, by=self.driver, at=self.clock.now(), expected=state.seq, fence=fence
         )
+        reach("after", "event", event.kind)
 
     def forget(self, release: str) -> None:
         """Drop what was replayed of a release that is over."""

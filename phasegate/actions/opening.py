@@ -1,10 +1,13 @@
 """How a release begins: everything is read and fixed before anything moves."""
 
 from phasegate.actions.outside import Outside
+from phasegate.actions.telling import tell
 from phasegate.domain.bundle import Bundle
+from phasegate.domain.criteria import Level
 from phasegate.domain.digest import plan_digest
 from phasegate.domain.errors import Refused
 from phasegate.domain.events import Candidate, Opened
+from phasegate.domain.freeze import frozen
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import RolloutPlan
 from phasegate.domain.versions import LiveSplit, Version
@@ -19,13 +22,21 @@ async def open_release(
     candidate: Candidate,
     reason: str,
     requested_by: str,
+    break_glass: str = "",
 ) -> ReleaseState:
     """
     Fix the plan, the candidate and the known-good version in the ledger.
 
     Raises Refused when the service does not exist, is split already, serves the
-    candidate, or has another active release.
+    candidate, has another active release, or the plan's freeze forbids to begin now
+    and nobody broke the glass. *break_glass* is why that is right; it is kept and paged.
     """
+    freeze = frozen(plan.freezes, outside.clock.now())
+    if freeze and not break_glass:
+        raise Refused(
+            f"nothing is released until {freeze[0]:%Y-%m-%d %H:%M %Z}: {freeze[1]}; start it then, "
+            "or say in --break-glass why it cannot wait"
+        )
     live = await outside.target.live(service)
     if live is None:
         raise Refused(
@@ -43,8 +54,18 @@ async def open_release(
         live=live,
         reason=reason,
         requested_by=requested_by,
+        break_glass=break_glass if freeze else "",
     )
-    return await outside.journal.open(release, opened)
+    state = await outside.journal.open(release, opened)
+    return await _tell_broken(outside, state) if state.opened.break_glass else state
+
+
+async def _tell_broken(outside: Outside, state: ReleaseState) -> ReleaseState:
+    text = f"{state.opened.requested_by} releases in a freeze, because: {state.opened.break_glass}"
+    subject = f"{state.release}: the glass was broken"
+    return await tell(
+        outside, state.release, level=Level.CRITICAL, subject=subject, text=text, once="break-glass"
+    )
 
 
 async def known_good(outside: Outside, service: str, live: LiveSplit) -> Version:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from phasegate.actions.journal import Journal
-from phasegate.ports import Channel, Checks, Clock, Metrics, Pictures, Runs, SecondSource, Target
+from phasegate.ports import Channel, Checks, Clock, Database, Metrics, Pictures, Runs, SecondSource, Target
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Outside:
 
     journal: Journal
     target: Target
+    database: Database
     metrics: Metrics
     checks: Checks
     channels: Mapping[str, Channel]

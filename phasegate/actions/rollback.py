@@ -8,7 +8,7 @@ from phasegate.actions.outside import Outside
 from phasegate.actions.telling import tell
 from phasegate.actions.traffic import Change, shift
 from phasegate.domain.criteria import Level
-from phasegate.domain.errors import CannotRestore, MetricsAway, SecretsChanged, Unconfirmed
+from phasegate.domain.errors import CannotRestore, MetricsAway, SecretsChanged, TargetAway, Unconfirmed
 from phasegate.domain.events import (
     Ended,
     Event,
@@ -26,6 +26,7 @@ from phasegate.domain.recovery import Recovery, recovery
 from phasegate.domain.versions import Split
 
 AGAIN = timedelta(minutes=1)
+LOOKS = 20
 
 
 async def restore(
@@ -52,7 +53,7 @@ async def restore(
 
 async def _take_back(outside: Outside, state: ReleaseState, *, over: str, force: str) -> ReleaseState:
     change = Change(
-        Split.whole(state.known_good.id), f"take back: {state.why_abort}"[:800], raising=False, over=over
+        Split.whole(state.known_good.id), f"take back: {state.why_abort}"[:800], raising="", over=over
     )
     if state.refusal is not None and not force and _refused_lately(outside, state):
         raise _refused(state.refusal)
@@ -98,6 +99,7 @@ async def _tell_restored(outside: Outside, state: ReleaseState) -> None:
         f"{label} was taken back: {state.why_abort}. "
         f"{state.known_good.label} serves 100 % of {state.service} again. "
         "Next: recovery is watched; look at the report, fix, and start a new release."
+        + _database_words(state)
     )
     await tell(
         outside,
@@ -106,6 +108,18 @@ async def _tell_restored(outside: Outside, state: ReleaseState) -> None:
         subject=f"{state.release} rolled back",
         text=text,
         once="restored",
+    )
+
+
+def _database_words(state: ReleaseState) -> str:
+    """A rollback of traffic leaves the data: whether the old version still fits it, a person decides."""
+    known = state.databases.get(Environment.PRODUCTION)
+    if known is None or not known.changed:
+        return ""
+    return (
+        f" The release migrated the database ({', '.join(known.names)}); that was left as it is, because "
+        f"only a person may take data back: phasegate d1 status {state.release}, then d1 rollback or "
+        "d1 restore."
     )
 
 
@@ -162,6 +176,8 @@ async def note_recovery(outside: Outside, release: str, seen: Recovery) -> Relea
 
 async def close(outside: Outside, release: str, *, outcome: Outcome, summary: str) -> ReleaseState:
     """End the release; a promoted candidate becomes known good in the event before."""
+    if outcome is Outcome.ROLLED_BACK:
+        await _still_back(outside, release)
     if outcome is Outcome.PROMOTED:
         await outside.journal.record(release, _promoted)
 
@@ -171,6 +187,21 @@ async def close(outside: Outside, release: str, *, outcome: Outcome, summary: st
         return Ended(outcome=outcome, summary=summary)
 
     return await outside.journal.record(release, end)
+
+
+async def _still_back(outside: Outside, release: str) -> None:
+    """A late write, or a person, may have given the candidate traffic again while recovery was watched."""
+    state = await outside.journal.state(release)
+    for _ in range(LOOKS):
+        try:
+            live = await outside.target.live(state.service)
+            break
+        except TargetAway:
+            await outside.clock.sleep(state.plan.tick)
+    else:
+        live = await outside.target.live(state.service)
+    if state.ended is None and state.canary and live and live.split.weight(state.canary.id) > 0:
+        await restore(outside, release, again=True)
 
 
 def _promoted(state: ReleaseState) -> Event | None:

@@ -10,19 +10,24 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from phasegate.actions.outside import Outside
+from phasegate.actions.telling import tell
+from phasegate.domain.criteria import Level
 from phasegate.domain.errors import Away, CallAPerson, Drift, Refused, Superseded, TargetAway
-from phasegate.domain.events import Acted, Drifted, Dropped, Intended
+from phasegate.domain.events import Acted, Drifted, Dropped, Intended, Noted
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.production import Seen, compare, mark, still_ours
 from phasegate.domain.versions import LiveSplit, Split
 from phasegate.ports import Lease
 
-LEASE = timedelta(seconds=30)
+# A killed driver is waited for this long before another may act: it bounds how long a breach lasts
+# when the keeper that saw it dies. A living driver prolongs it every third of it, however slow the platform.
+LEASE = timedelta(seconds=6)
 PATIENCE = timedelta(seconds=60)
 BEHIND = timedelta(seconds=15)
+ANY = "*"
 
 
 @dataclass(frozen=True)
@@ -30,14 +35,15 @@ class Change:
     """
     A split that is wanted, and why.
 
-    *raising* says that the candidate gains traffic: then a release that is being taken
-    back is Refused. *over* is the id of the one foreign deployment that was decided to be
-    replaced. *force* brings a version back although secrets changed since it was live.
+    *raising* names the phase for which the candidate gains traffic, if it does (ANY when an
+    expected split is put back): then a release that is being taken back is Refused, one that is
+    frozen or in another phase Superseded. *over* is the id of the one foreign deployment that was
+    decided to be replaced. *force* brings a version back although secrets changed since it was live.
     """
 
     split: Split
     because: str
-    raising: bool
+    raising: str
     over: str = ""
     force: bool = False
 
@@ -93,7 +99,7 @@ async def _lease(outside: Outside, release: str) -> Lease:
 
 
 async def _shift(outside: Outside, state: ReleaseState, change: Change, *, lease: Lease) -> ReleaseState:
-    live = await _newest(outside, state, patient=change.raising)
+    live = await _newest(outside, state, patient=bool(change.raising))
     state = await _resolve(outside, state.release, live, fence=lease.fence)
     if live.split.same_traffic(change.split) and state.live.split.same_traffic(change.split):
         return await _note_equal(outside, state, live, fence=lease.fence)
@@ -107,7 +113,9 @@ async def _shift(outside: Outside, state: ReleaseState, change: Change, *, lease
         fence=lease.fence,
     )
     await outside.journal.record(
-        state.release, lambda s: _intend(s, intent, raising=change.raising), fence=lease.fence
+        state.release,
+        lambda s: _intend(s, intent, raising=change.raising, now=outside.clock.now()),
+        fence=lease.fence,
     )
     return await _write(outside, state, intent, force=change.force)
 
@@ -168,12 +176,30 @@ async def _note_equal(outside: Outside, state: ReleaseState, live: LiveSplit, *,
     return await outside.journal.record(state.release, decide, fence=fence)
 
 
-def _intend(state: ReleaseState, intent: Intended, *, raising: bool) -> Intended:
-    if raising and state.aborting:
-        raise Refused(f"{state.release} is being taken back ({state.why_abort}); its traffic is not raised")
+def _intend(state: ReleaseState, intent: Intended, *, raising: str, now: datetime) -> Intended:
+    if raising:
+        raisable(state, raising, now=now)
     if state.ended is not None:
         raise Refused(f"{state.release} has ended ({state.ended.outcome})")
     return intent
+
+
+def raisable(state: ReleaseState, phase: str, *, now: datetime) -> None:
+    """
+    Refuse to give the candidate the traffic of *phase* unless the release is in it.
+
+    Raises Refused for one that is taken back or over, Superseded for one frozen or in another phase.
+    """
+    if state.aborting:
+        raise Refused(f"{state.release} is being taken back ({state.why_abort}); its traffic is not raised")
+    if state.ended is not None:
+        raise Refused(f"{state.release} has ended ({state.ended.outcome})")
+    if phase == ANY:
+        return
+    if freeze := state.frozen(now):
+        raise Superseded(f"{state.release} is frozen until {freeze[0]:%Y-%m-%d %H:%M %Z}: {freeze[1]}")
+    if state.current is None or state.current.name != phase:
+        raise Superseded(f"{state.release} is not in phase {phase!r} any more: another driver went on")
 
 
 async def _write(outside: Outside, state: ReleaseState, intent: Intended, *, force: bool) -> ReleaseState:
@@ -185,7 +211,43 @@ async def _write(outside: Outside, state: ReleaseState, intent: Intended, *, for
     except (Away, CallAPerson) as failure:
         return await _after_failure(outside, state, intent, failure)
     acted = Acted(intent=intent.id, worker=intent.worker, live=live)
-    return await outside.journal.record(state.release, lambda s: _once(s, acted))
+    state = await outside.journal.record(state.release, lambda s: _once(s, acted))
+    if state.live.id != live.id:
+        return await _put_right(outside, state, live)
+    if live.before not in ("", intent.was, *state.known):
+        await _tell_overwritten(outside, state, live)
+    return state
+
+
+async def _put_right(outside: Outside, state: ReleaseState, live: LiveSplit) -> ReleaseState:
+    """
+    This driver slept between its intent and its write, and others went on meanwhile.
+
+    While the release is active its keeper sees the late write. Nobody watches one that
+    has ended, so the driver itself brings back the version that the release ended with.
+    """
+    if state.ended is None:
+        raise Superseded(
+            f"{state.release}: another driver went on while {outside.journal.driver} was writing"
+        )
+    whole = Split.whole(state.known_good.id)
+    if not live.split.same_traffic(whole):
+        message = f"{mark(state)}a late write is undone"
+        await outside.target.set_split(state.service, whole, message=message, was=live.id)
+        noted = Noted(text=f"{outside.journal.driver} woke up after the end and wrote; that was undone")
+        await outside.journal.record(state.release, lambda s: noted)
+    return state
+
+
+async def _tell_overwritten(outside: Outside, state: ReleaseState, live: LiveSplit) -> None:
+    """The platform has no conditional write: whoever deployed between reading and writing hears of it."""
+    text = (
+        f"Somebody deployed {live.before} to {state.service} in the moment before {words(live.split)} was "
+        f"written ({live.message}), and that replaced it. Next: ask who it was; look whether it is needed."
+    )
+    subject = f"{state.release}: a foreign deployment was overwritten"
+    once = f"overwritten/{live.before}"
+    await tell(outside, state.release, level=Level.CRITICAL, subject=subject, text=text, once=once)
 
 
 async def _after_failure(

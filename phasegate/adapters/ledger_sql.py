@@ -6,13 +6,14 @@ or may not have happened: read the ledger before trying again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phasegate.adapters import ledger_events, ledger_leases, ledger_observations, ledger_schema
 from phasegate.adapters.ledger_address import Address, address
@@ -24,6 +25,8 @@ from phasegate.domain.observation import Minute, Probe
 from phasegate.ports import Lease, Row
 
 _ATTEMPTS = 5
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
 
 
 class SqlLedger:
@@ -54,8 +57,7 @@ class SqlLedger:
         deadline = monotonic() + self._limit
         while True:
             try:
-                async with self._write() as db:
-                    await db.run_sync(ledger_schema.create, self.name)
+                await self._write(lambda db: db.run_sync(ledger_schema.create, self.name))
                 return
             except LedgerBusy:
                 # Two processes that switch a new file to its journal do not wait for each other.
@@ -75,8 +77,7 @@ class SqlLedger:
         """Whether there is a ledger; creates nothing. Raises like ``ready``."""
         if self._address.path is not None and not self._address.path.exists():
             return False
-        async with self._read() as db:
-            return await db.run_sync(ledger_schema.present, self.name)
+        return await self._read(lambda db: db.run_sync(ledger_schema.present, self.name))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -87,8 +88,7 @@ class SqlLedger:
         """Begin a release; an equal one again returns what is there. See the port."""
         for _ in range(_ATTEMPTS):
             try:
-                async with self._write() as db:
-                    return await ledger_events.begin(db, release, event, by=by, at=at)
+                return await self._write(lambda db: ledger_events.begin(db, release, event, by=by, at=at))
             except IntegrityError:
                 # Another process opened it in the same instant; the next look sees that one.
                 continue
@@ -106,91 +106,98 @@ class SqlLedger:
     ) -> Recorded:
         """Add an event in one transaction; see the port. Raises Refused for an unknown release."""
         try:
-            async with self._write() as db:
-                return await ledger_events.add(
-                    db, release, event, by=by, at=at, expected=expected, fence=fence
-                )
+            return await self._write(
+                lambda db: ledger_events.add(db, release, event, by=by, at=at, expected=expected, fence=fence)
+            )
         except IntegrityError as error:
             raise Superseded(f"release {release!r} got another event first; read the ledger again") from error
 
     async def events(self, release: str, *, after: int = 0) -> tuple[Recorded, ...]:
         """The events numbered above *after*. Raises LedgerBroken when one cannot be read."""
-        async with self._read() as db:
-            return await ledger_events.rows(db, release, after=after)
+        return await self._read(lambda db: ledger_events.rows(db, release, after=after))
 
     async def endings(self) -> dict[str, Recorded]:
         """The ``ended`` event of every release that has one, by release."""
-        async with self._read() as db:
-            return await ledger_events.endings(db)
+        return await self._read(ledger_events.endings)
 
     async def releases(self, *, active: bool | None = None, service: str = "") -> tuple[Row, ...]:
         """Releases, newest first."""
-        async with self._read() as db:
-            return await ledger_events.listed(db, active=active, service=service)
+        return await self._read(lambda db: ledger_events.listed(db, active=active, service=service))
 
     async def unknown(self, release: str) -> str:
         """What to tell a person who named a release that is not there: the nearest names."""
-        async with self._read() as db:
-            return await ledger_events.unknown(db, release)
+        return await self._read(lambda db: ledger_events.unknown(db, release))
 
     async def take(self, release: str, *, holder: str, ttl: timedelta, now: datetime) -> Lease:
         """Take or prolong the lease; see the port."""
-        async with self._write() as db:
-            return await ledger_leases.take(db, release, holder=holder, ttl=ttl, now=now)
+        return await self._write(lambda db: ledger_leases.take(db, release, holder=holder, ttl=ttl, now=now))
 
     async def give_back(self, lease: Lease) -> None:
         """Give the lease back, if it is still held."""
-        async with self._write() as db:
-            await ledger_leases.give_back(db, lease)
+        await self._write(lambda db: ledger_leases.give_back(db, lease))
 
     async def add_minutes(self, release: str, worker: str, minutes: Sequence[Minute]) -> int:
         """Store intervals; returns how many were new. Raises Refused for an unknown release."""
-        async with self._observed(release) as db:
-            return await ledger_observations.add_minutes(db, release, worker, minutes)
+        if not minutes:
+            # At a tick of seconds most looks find nothing new, and each write waits for the disk.
+            return 0
+        return await self._observed(
+            release, lambda db: ledger_observations.add_minutes(db, release, worker, minutes)
+        )
 
     async def minutes(
         self, release: str, worker: str, *, after: datetime | None = None
     ) -> tuple[Minute, ...]:
         """Stored intervals that start later than *after*, in order of time."""
-        async with self._read() as db:
-            return await ledger_observations.minutes(db, release, worker, after=after)
+        return await self._read(lambda db: ledger_observations.minutes(db, release, worker, after=after))
 
     async def add_probe(self, release: str, probe: Probe) -> None:
         """Store a health check. Raises Refused for an unknown release."""
-        async with self._observed(release) as db:
-            await ledger_observations.add_probe(db, release, probe)
+        await self._observed(release, lambda db: ledger_observations.add_probe(db, release, probe))
 
     async def probes(self, release: str, *, after: datetime | None = None) -> tuple[Probe, ...]:
         """Stored health checks later than *after*, in order of time."""
-        async with self._read() as db:
-            return await ledger_observations.probes(db, release, after=after)
+        return await self._read(lambda db: ledger_observations.probes(db, release, after=after))
 
     async def beat(self, keeper: str, *, at: datetime) -> None:
         """A keeper's sign of life."""
-        async with self._write() as db:
-            await ledger_observations.beat(db, keeper, at=at)
+        await self._write(lambda db: ledger_observations.beat(db, keeper, at=at))
 
     async def last_beat(self) -> datetime | None:
         """The newest sign of life of any keeper."""
-        async with self._read() as db:
-            return await ledger_observations.last_beat(db)
+        return await self._read(ledger_observations.last_beat)
 
-    @asynccontextmanager
-    async def _observed(self, release: str) -> AsyncIterator[AsyncConnection]:
+    async def _observed(self, release: str, work: Work[T]) -> T:
         try:
-            async with self._write() as db:
-                yield db
+            return await self._write(work)
         except IntegrityError:
             raise Refused(await self.unknown(release)) from None
 
-    @asynccontextmanager
-    async def _write(self) -> AsyncIterator[AsyncConnection]:
-        with database_errors(self.name, limit=self._limit):
-            async with self._writer.begin() as db:
-                yield db
+    async def _write(self, work: Work[T]) -> T:
+        return await self._whole(self._writer, work)
 
-    @asynccontextmanager
-    async def _read(self) -> AsyncIterator[AsyncConnection]:
+    async def _read(self, work: Work[T]) -> T:
+        return await self._whole(self._reader, work)
+
+    async def _whole(self, engine: AsyncEngine, work: Work[T]) -> T:
+        """
+        One transaction, brought to its end also when the caller is cancelled.
+
+        Cut off in the middle, SQLite's lock stays with a connection that nobody ends, and no
+        process can write any more. How long the end may take is limited by the engine.
+        """
+        running = asyncio.ensure_future(self._transaction(engine, work))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            while not running.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([running])
+            if not running.cancelled():
+                running.exception()
+            raise
+
+    async def _transaction(self, engine: AsyncEngine, work: Work[T]) -> T:
         with database_errors(self.name, limit=self._limit):
-            async with self._reader.begin() as db:
-                yield db
+            async with engine.begin() as db:
+                return await work(db)

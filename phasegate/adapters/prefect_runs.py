@@ -79,17 +79,20 @@ class PrefectRuns:
                 await asyncio.sleep(PAUSE)
         raise RunsAway(f"Prefect does not resume run {run}: {reason}")
 
-    async def take_up(self, release: str, *, service: str, reason: str, requested_by: str) -> str:
+    async def take_up(
+        self, release: str, *, service: str, reason: str, requested_by: str, lost: str = ""
+    ) -> str:
         """
         Start a run that goes on with *release*; returns its id.
 
-        While a run started here is not over, its id is returned and nothing is started.
+        While a run started here is not over, its id is returned and nothing is started; a run
+        whose host died looks like that for ever, so *lost* is not meant.
         """
         with _only_away():
             tags = (TAG, release, "take-up")
             runs = await self._tagged(tags)
             for record in runs:
-                if record["state_type"] not in OVER:
+                if record["state_type"] not in OVER and str(record["id"]) != lost:
                     return str(record["id"])
             return await self._create(
                 self._release,
@@ -99,17 +102,18 @@ class PrefectRuns:
                 tags=tags,
             )
 
-    async def roll_back(self, release: str, *, reason: str) -> str:
+    async def roll_back(self, release: str, *, reason: str, lost: str = "") -> str:
         """
         Start the rollback flow for *release*; returns its id.
 
-        A rollback that runs or was completed is returned; one that died is started anew.
+        A rollback that runs or was completed is returned; one that died, or is *lost*, is started anew.
         """
         with _only_away():
             tags = (TAG, release, "rollback")
             runs = await self._tagged(tags)
             for record in runs:
-                if record["state_type"] not in ("FAILED", "CRASHED", "CANCELLED"):
+                dead = record["state_type"] in ("FAILED", "CRASHED", "CANCELLED")
+                if not dead and str(record["id"]) != lost:
                     return str(record["id"])
             parameters = {"release": release, "reason": reason}
             key = f"{release}/rollback/{len(runs) + 1}"

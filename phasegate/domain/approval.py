@@ -63,6 +63,11 @@ def _conflict(state: ReleaseState, answer: Answer) -> str:
     return ""
 
 
+def same_person(one: str, other: str) -> bool:
+    """Whether two typed names mean one person; case and spaces do not matter."""
+    return _same(one) == _same(other)
+
+
 def _same(name: str) -> str:
     return " ".join(name.split()).casefold()
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from phasegate.domain.checklist import Result
+from phasegate.domain.database import DatabaseEvent
 from phasegate.domain.decision import Decision
 from phasegate.domain.drift import Drifted, DriftSettled, Settling
 from phasegate.domain.happening import Happening
@@ -56,6 +57,7 @@ class Opened(Happening):
     reason: str
     requested_by: str
     ci: str = ""
+    break_glass: str = ""
 
 
 class Driven(Happening):
@@ -265,6 +267,7 @@ Event = Annotated[
     | Notice
     | Delivered
     | Stalled
+    | DatabaseEvent
     | Noted
     | Ended,
     Field(discriminator="kind"),

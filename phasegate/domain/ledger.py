@@ -6,136 +6,15 @@ events are equal, and a run that died goes on from here.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
+from phasegate.domain import database
 from phasegate.domain import events as e
 from phasegate.domain.chain import GENESIS, chain, first_break
-from phasegate.domain.checklist import Result
-from phasegate.domain.plan import STORED, Environment, Phase, RolloutPlan
-from phasegate.domain.verdict import Reason, Verdict
-from phasegate.domain.versions import LiveSplit, Version
+from phasegate.domain.plan import STORED
+from phasegate.domain.state import ReleaseState, SoakState
 
 __all__ = ["GENESIS", "ReleaseState", "SoakState", "chain", "first_break", "replay"]
-
-
-class SoakState(BaseModel):
-    """The soak of one phase: since when, until when, how often extended."""
-
-    model_config = ConfigDict(frozen=True)
-
-    since: datetime
-    until: datetime
-    extended: int = 0
-
-
-class ReleaseState(BaseModel):
-    """
-    Where one release is. ``seq`` is the last event that went into it.
-
-    ``drivers`` counts the runs that took it up since it last got further. ``known`` are
-    the ids of the platform's deployments that the release began with, made or took over.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    release: str
-    seq: int
-    at: datetime
-    opened: e.Opened
-    opened_at: datetime
-    plan: RolloutPlan
-    known_good: Version
-    live: LiveSplit
-    run: str = ""
-    drivers: int = 0
-    phase: str = ""
-    ended_phases: tuple[str, ...] = ()
-    uploaded: dict[Environment, Version] = {}
-    staged: LiveSplit | None = None
-    pending: e.Intended | None = None
-    soaks: dict[str, SoakState] = {}
-    followed: tuple[str, ...] = ()
-    checks: dict[str, tuple[Result, ...]] = {}
-    loads: dict[str, dict[str, Any]] = {}
-    verdict: Verdict | None = None
-    question: e.Asked | None = None
-    answers: tuple[e.Answered, ...] = ()
-    asked: int = 0
-    gates_passed: tuple[str, ...] = ()
-    holds_passed: tuple[str, ...] = ()
-    breach: tuple[Reason, ...] = ()
-    breached_at: datetime | None = None
-    abort: e.AbortAsked | None = None
-    restored_at: datetime | None = None
-    verified: e.Verified | None = None
-    recovered: e.Recovered | None = None
-    known: tuple[str, ...] = ()
-    acted_at: datetime | None = None
-    drift: e.Drifted | None = None
-    drifts: int = 0
-    settled: e.DriftSettled | None = None
-    examined: e.Examined | None = None
-    way_back_accepted: bool = False
-    refusal: e.RestoreRefused | None = None
-    refused_at: datetime | None = None
-    cross_checked: e.CrossChecked | None = None
-    watching_since: datetime | None = None
-    roles: tuple[str, ...] = ()
-    responses: int = 0
-    accepted: dict[str, bool] = {}
-    notices: dict[str, e.Notice] = {}
-    undelivered: tuple[tuple[str, str], ...] = ()
-    reached: tuple[str, ...] = ()
-    stalled_since: datetime | None = None
-    ended: e.Ended | None = None
-
-    @property
-    def service(self) -> str:
-        """The Worker that is released."""
-        return self.opened.service
-
-    @property
-    def aborting(self) -> bool:
-        """Whether the release is to be, or was, taken back. Nothing may raise traffic then."""
-        return bool(self.breach) or self.abort is not None
-
-    @property
-    def why_abort(self) -> str:
-        """The first reason for taking the release back, in words; empty while there is none."""
-        if self.breach:
-            return self.breach[0].text
-        return f"{self.abort.by}: {self.abort.reason}" if self.abort else ""
-
-    @property
-    def canary(self) -> Version | None:
-        """The candidate's version in production, once uploaded."""
-        return self.uploaded.get(Environment.PRODUCTION)
-
-    @property
-    def current(self) -> Phase | None:
-        """The phase that was begun and has not ended."""
-        return self.plan.phase(self.phase) if self.phase and self.phase not in self.ended_phases else None
-
-    @property
-    def left(self) -> tuple[Phase, ...]:
-        """The phases that have not ended yet, in order."""
-        return tuple(phase for phase in self.plan.phases if phase.name not in self.ended_phases)
-
-    @property
-    def was_exposed(self) -> bool:
-        """Whether production traffic was ever moved, or may have been: then recovery is worth watching."""
-        return self.watching_since is not None or self.exposed
-
-    @property
-    def exposed(self) -> bool:
-        """Whether the candidate takes production traffic, or might after a pending write."""
-        if self.canary is None:
-            return False
-        splits = [self.live.split] + ([self.pending.split] if self.pending else [])
-        return any(split.weight(self.canary.id) > 0 for split in splits)
 
 
 def replay(rows: Iterable[e.Recorded], state: ReleaseState | None = None) -> ReleaseState:
@@ -179,19 +58,20 @@ def _next(state: ReleaseState, row: e.Recorded) -> ReleaseState:
 def _acted(state: ReleaseState, row: Any) -> dict[str, Any]:
     if row.event.worker != state.service:
         return {"staged": row.event.live, "pending": None}
-    restored = state.aborting and row.event.live.split.weight(state.known_good.id) == 100
+    live = row.event.live
+    restored = state.aborting and live.split.weight(state.known_good.id) == 100
     done = {"restored_at": row.at} if restored and state.restored_at is None else {}
     since = state.watching_since or (row.at if row.event.intent else None)
-    known = state.known if row.event.live.id in state.known else (*state.known, row.event.live.id)
-    settled = {"pending": None, "drift": None, "settled": None, "refusal": None}
-    return {
-        **settled,
-        **done,
-        "live": row.event.live,
-        "known": known,
-        "acted_at": row.at,
-        "watching_since": since,
-    }
+    known = state.known if live.id in state.known else (*state.known, live.id)
+    cleared = {"pending": None, "drift": None, "settled": None, "refusal": None}
+    seen = {"live": live, "known": known, "acted_at": row.at, "watching_since": since}
+    return {**cleared, **done, **seen}
+
+
+def _database(state: ReleaseState, row: Any) -> dict[str, Any]:
+    known = state.databases.get(row.event.environment)
+    found = database.folded(known, row.event, row.at)
+    return {"databases": {**state.databases, row.event.environment: found}}
 
 
 def _soaking(state: ReleaseState, row: Any) -> dict[str, Any]:
@@ -254,11 +134,17 @@ def _delivered(state: ReleaseState, row: Any) -> dict[str, Any]:
     }
 
 
+def _ended(state: ReleaseState, row: Any) -> dict[str, Any]:
+    left = state.settled if row.event.outcome is e.Outcome.ABANDONED else None
+    return {"ended": row.event, "question": None, "answers": (), **({"live": left.found} if left else {})}
+
+
 # After one of these a run got further than the one before it; ``drivers`` counts runs since the last.
 _PROGRESS = frozenset(
     {
         *("phase-began", "uploaded", "checked", "loaded", "soaking", "extended", "acted", "decided"),
         *("asked", "answered", "phase-ended", "breached", "abort-asked", "verified", "recovered"),
+        *("migrations-planned", "migrating", "migrated"),
     }
 )
 _FOLD: dict[str, Any] = {
@@ -280,8 +166,7 @@ _FOLD: dict[str, Any] = {
     "decided": lambda s, r: {
         "accepted": {**s.accepted, r.event.phase: r.event.decision.accepted_low_traffic}
     },
-    "expired": _closed,
-    "withdrawn": _closed,
+    **dict.fromkeys(("expired", "withdrawn"), _closed),
     "breached": lambda s, r: {"breach": r.event.because, "breached_at": r.at},
     "abort-asked": lambda s, r: {"abort": r.event, "breached_at": s.breached_at or r.at},
     "phase-ended": lambda s, r: {"ended_phases": (*s.ended_phases, r.event.phase)},
@@ -291,10 +176,11 @@ _FOLD: dict[str, Any] = {
     "examined": lambda s, r: {"examined": r.event},
     "restore-refused": lambda s, r: {"refusal": r.event, "refused_at": r.at},
     "cross-checked": lambda s, r: {"cross_checked": r.event},
+    **dict.fromkeys(database.KINDS, _database),
     "verified": lambda s, r: {"verified": r.event},
     "recovered": lambda s, r: {"recovered": r.event},
     "notice": _notice,
     "delivered": _delivered,
     "stalled": lambda s, r: {"stalled_since": s.stalled_since or r.at},
-    "ended": lambda s, r: {"ended": r.event, "question": None, "answers": ()},
+    "ended": _ended,
 }

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from phasegate.domain.checklist import Item
 from phasegate.domain.criteria import AlertRule, Level, Rule
 from phasegate.domain.drift import DriftPolicy, OnForeign
+from phasegate.domain.freeze import Freeze
 from phasegate.domain.outage import Outage
 from phasegate.domain.phase import (
     NAME,
@@ -39,6 +40,7 @@ __all__ = [
     "Communication",
     "Comparison",
     "CrossCheck",
+    "Database",
     "DriftPolicy",
     "Environment",
     "Gate",
@@ -144,6 +146,27 @@ class Communication(Rule):
     external: str = Field(default="", description="Template of the message on the status page.")
 
 
+class Database(Rule):
+    """The D1 database that a release migrates, and who may take the database itself back."""
+
+    binding: str = Field(
+        default="DB",
+        min_length=1,
+        description="The bundle's D1 binding that leads to it in each environment.",
+    )
+    migrations: str = Field(
+        min_length=1, description="Folder with one file of SQL per migration, relative to the project."
+    )
+    down: str = Field(
+        default="down",
+        min_length=1,
+        description="Folder, relative to the migrations, with the SQL that takes each back, under its name.",
+    )
+    roles: tuple[str, ...] = Field(
+        min_length=1, description="Who may put the database back to an earlier time; one person of them."
+    )
+
+
 class Upkeep(Rule):
     """When the plan itself is looked at again."""
 
@@ -178,6 +201,9 @@ class RolloutPlan(Rule):
     comparison: Comparison = Comparison()
     recovery: Recovery
     outage: Outage = Outage()
+    freezes: tuple[Freeze, ...] = Field(
+        default=(), description="Times in which nothing begins and no traffic is raised."
+    )
     alerts: tuple[AlertRule, ...] = Field(description="The alert table. Alerts tell, they take nothing back.")
     channels: dict[Level, tuple[str, ...]] = Field(description="Where alerts of each level go.")
     communication: Communication | None = None
@@ -185,6 +211,9 @@ class RolloutPlan(Rule):
     phases: tuple[Phase, ...] = Field(min_length=2, description="In order; merged by name under `extends`.")
     verification: dict[str, tuple[Item, ...]] = Field(
         default_factory=dict, description="Checks after the release, by period."
+    )
+    database: Database | None = Field(
+        default=None, description="The database that releases migrate; without it none is touched."
     )
     upkeep: Upkeep | None = None
 

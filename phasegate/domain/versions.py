@@ -76,7 +76,11 @@ class Split(BaseModel):
 
 
 class LiveSplit(BaseModel):
-    """A split as read from the platform, with the platform's own id and time for it."""
+    """
+    A split as read from the platform, with the platform's own id and time for it.
+
+    ``before`` is the id of the deployment that it replaced, where that is known.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -84,3 +88,4 @@ class LiveSplit(BaseModel):
     split: Split
     created_at: datetime | None = None
     message: str = ""
+    before: str = ""

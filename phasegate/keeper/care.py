@@ -39,7 +39,7 @@ async def care_for_run(outside: Outside, state: ReleaseState) -> None:
             await _replace(outside, state, RunStatus.LOST)
         return
     status = await outside.runs.status(state.run)
-    if status is RunStatus.CANCELLED and not state.aborting:
+    if status is RunStatus.CANCELLED and not (state.aborting or state.promoted):
         await call_off(outside, state.release, by="orchestrator", reason="the run was cancelled")
         return
     if status in (RunStatus.SUSPENDED, RunStatus.ACTIVE):
@@ -79,26 +79,29 @@ async def _replace(outside: Outside, state: ReleaseState, status: RunStatus) -> 
     if outside.clock.now() - state.at < GRACE and status is RunStatus.DONE:
         return
     lost = status in (RunStatus.LOST, RunStatus.UNKNOWN, RunStatus.DONE)
-    if lost and not state.aborting and state.plan.on_lost_run is OnLost.ROLLBACK:
+    going_on = not (state.aborting or state.promoted)
+    if lost and going_on and state.plan.on_lost_run is OnLost.ROLLBACK:
         await call_off(outside, state.release, by="keeper", reason="the run that drove the release was lost")
         return
-    if state.drivers >= TRIES and not state.aborting:
+    if state.drivers >= TRIES and going_on:
         reason = f"{state.drivers} runs in a row died without getting further"
         await call_off(outside, state.release, by="keeper", reason=reason)
         return
     if state.drivers >= TRIES:
         raise CallAPerson(
-            f"{state.drivers} runs in a row died before the rollback was verified. {state.known_good.label} "
-            f"is kept at 100 %. Next: read the worker's log, then run 'rollback' for {state.release}"
+            f"{state.drivers} runs in a row died before {state.release} could be ended. "
+            f"{state.known_good.label} is kept at 100 %. Next: read the worker's log; then start `rollback` "
+            "for it, or `release` with its name when it was promoted"
         )
     if state.aborting:
-        run = await outside.runs.roll_back(state.release, reason=state.why_abort)
+        run = await outside.runs.roll_back(state.release, reason=state.why_abort, lost=state.run)
     else:
         run = await outside.runs.take_up(
             state.release,
             service=state.service,
             reason=state.opened.reason,
             requested_by=state.opened.requested_by,
+            lost=state.run,
         )
 
     def driven(now: ReleaseState) -> Event | None:

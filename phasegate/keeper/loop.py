@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import PhasegateError
+from phasegate.keeper.liveness import Health
 from phasegate.keeper.outbox import EVERY, Outbox
 from phasegate.keeper.unreadable import page_unreadable
 from phasegate.keeper.watch import Watch
@@ -19,6 +20,8 @@ OUTBOX = ""
 SHORTEST = timedelta(milliseconds=50)
 AT_ONCE = 50
 PARTING = 20.0
+BEAT = timedelta(seconds=1)
+OVERDUE = timedelta(seconds=30)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -38,6 +41,9 @@ class Keeper:
     outbox: Outbox = field(init=False)
     _due: dict[str, datetime] = field(default_factory=dict)
     _due_outbox: datetime = LONG_AGO
+    _due_beat: datetime = LONG_AGO
+    _began: datetime = LONG_AGO
+    _seen: dict[str, datetime] = field(default_factory=dict)
     _looks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
@@ -79,18 +85,61 @@ class Keeper:
     async def _begin(self) -> timedelta:
         """Begin to look at every release that is due; returns how long nothing will be due."""
         now = self.outside.clock.now()
-        await self.outside.journal.ledger.beat(self.name, at=now)
+        await self._beat(now)
         rows = await self.outside.journal.ledger.releases(active=True)
         self._drop_ended({row.release for row in rows})
         for row in rows:
-            if row.release not in self._looks and self._due.get(row.release, now) <= now:
+            if row.release not in self._looks and self._is_due(row.release, now):
                 self._start(row.release, self._look(row))
-        if OUTBOX not in self._looks and self._due_outbox <= now:
+            self._seen.setdefault(row.release, now)
+        if OUTBOX not in self._looks and not timedelta(0) < self._due_outbox - now <= EVERY:
             self._due_outbox = now + EVERY
             self._start(OUTBOX, self.outbox.deliver())
         times = [self._due[row.release] for row in rows if row.release in self._due]
-        wait = min(times, default=now + self.idle) - self.outside.clock.now()
+        self._began = self.outside.clock.now()
+        wait = min(times, default=now + self.idle) - self._began
         return max(SHORTEST, min(wait, self.idle))
+
+    def _is_due(self, release: str, now: datetime) -> bool:
+        """A clock that was put back must not leave a release unwatched until it has caught up."""
+        seen = self._seen.get(release)
+        return self._due.get(release, now) <= now or (seen is not None and seen > now)
+
+    async def _beat(self, now: datetime) -> None:
+        """A sign of life says that releases are looked at; a keeper whose looks hang gives none."""
+        # A clock that was put back must not silence the keeper until it has caught up.
+        if now < self._due_beat and self._due_beat - now <= BEAT:
+            return
+        self._due_beat = now + BEAT
+        if not self._overdue(now):
+            await self.outside.journal.ledger.beat(self.name, at=now)
+
+    def _overdue(self, now: datetime) -> list[str]:
+        """The releases whose last look ended too long ago."""
+        return [
+            release for release, seen in self._seen.items() if now - seen > max(OVERDUE, self._slack(release))
+        ]
+
+    def _slack(self, release: str) -> timedelta:
+        due, seen = self._due.get(release), self._seen[release]
+        return 3 * max(due - seen, timedelta(0)) if due else timedelta(0)
+
+    def health(self) -> Health:
+        """Well while the loop turns and no release waits too long for a look; ages in seconds."""
+        now = self.outside.clock.now()
+        overdue = self._overdue(now)
+        ages = {release: round((now - seen).total_seconds(), 1) for release, seen in self._seen.items()}
+        loop = (now - self._began).total_seconds() if self._began > LONG_AGO else None
+        ok = loop is not None and loop < OVERDUE.total_seconds() and not overdue
+        told = {
+            "keeper": self.name,
+            "ok": ok,
+            "last_tick_age": None if loop is None else round(loop, 1),
+            "releases": ages,
+            "overdue": overdue,
+            "troubles": dict(self.watch.troubles),
+        }
+        return Health(ok, told)
 
     def _start(self, release: str, look: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(look)
@@ -98,13 +147,12 @@ class Keeper:
         task.add_done_callback(lambda _: self._looks.pop(release, None))
 
     async def _finish(self, *, limit: float | None) -> None:
-        looks = tuple(self._looks.values())
-        if not looks:
-            return
-        _, late = await asyncio.wait(looks, timeout=limit)
-        for look in late:
-            look.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        while looks := tuple(self._looks.values()):
+            _, late = await asyncio.wait(looks, timeout=limit)
+            for look in late:
+                look.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+            await asyncio.sleep(0)
 
     async def _look(self, row: Row) -> None:
         async with self._gate:
@@ -112,23 +160,36 @@ class Keeper:
             # Overdue looks of a slow release must not make the loop spin.
             self._due[row.release] = began + self.idle
             try:
-                await self.watch.look_at(row.release)
+                await self.watch.protect(row.release)
                 state = await self.outside.journal.state(row.release)
                 self._due[row.release] = began + state.plan.tick
+                self._seen[row.release] = self.outside.clock.now()
             except PhasegateError as trouble:
                 self.watch.troubles[row.release] = str(trouble)
             except Exception:
                 # One release that cannot be looked at must not leave the others unwatched.
                 log.exception("looking at %s failed; it is tried again", row.release)
                 await page_unreadable(self.outside, row.release)
-            self.outbox.add(row.release)
-            if row.release in self.watch.troubles:
-                log.warning("%s: %s", row.release, self.watch.troubles[row.release])
+        self.outbox.add(row.release)
+        if row.release in self.watch.troubles:
+            log.warning("%s: %s", row.release, self.watch.troubles[row.release])
+        # An orchestrator that accepts calls and does not answer must not delay the next look.
+        if (caring := f"run of {row.release}") not in self._looks:
+            self._start(caring, self._care(row.release))
+
+    async def _care(self, release: str) -> None:
+        try:
+            await self.watch.care(release)
+        except PhasegateError as trouble:
+            log.warning("%s: %s", release, trouble)
+        except Exception:
+            log.exception("caring for the run of %s failed; it is tried again", release)
 
     def _drop_ended(self, active: set[str]) -> None:
         for release in [release for release in self._due if release not in active]:
             if release in self._looks:
                 continue
             del self._due[release]
+            self._seen.pop(release, None)
             self.watch.forget(release)
             self.outbox.add(release)

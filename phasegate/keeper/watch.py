@@ -48,8 +48,13 @@ class Watch:
     comparing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def look_at(self, release: str) -> None:
+        """Protect one release, then care for its run."""
+        await self.protect(release)
+        await self.care(release)
+
+    async def protect(self, release: str) -> None:
         """
-        Protect one release, then care for its run.
+        Judge one release and take it back when it does harm; the orchestrator is not asked.
 
         What is away is noted and tried again at the next tick; what a person has to
         decide pages once. Nothing that goes wrong here ends the keeper. What is to be
@@ -57,13 +62,7 @@ class Watch:
         """
         self.troubles.pop(release, None)
         try:
-            state = await self._protect(release)
-            if state.ended is None and self._is_due(self.cared, release, CARE):
-                await care_for_run(self.outside, state)
-            if state.ended is None and state.run and self._is_due(self.shown, release, _show_every(state)):
-                await show(self.outside, state)
-        except RunsAway as away:
-            self.troubles[release] = str(away)
+            await self._protect(release)
         except Away as away:
             self.troubles[release] = str(away)
             await self._page_when_overdue(release, away)
@@ -71,10 +70,25 @@ class Watch:
             self.troubles[release] = str(trouble)
             await self._page(release, trouble)
 
+    async def care(self, release: str) -> None:
+        """Care for the run of one release and show how it stands; the orchestrator may be away or hang."""
+        try:
+            state = await self.outside.journal.state(release)
+            if state.ended is None and self._is_due(self.cared, release, CARE):
+                await care_for_run(self.outside, state)
+            if state.ended is None and state.run and self._is_due(self.shown, release, _show_every(state)):
+                await show(self.outside, state)
+        except RunsAway as away:
+            self.troubles[release] = str(away)
+        except (CallAPerson, FixTheInput) as trouble:
+            self.troubles[release] = str(trouble)
+            await self._page(release, trouble)
+
     def _is_due(self, done: dict[str, datetime], release: str, every: timedelta) -> bool:
         """The orchestrator's SQLite server cannot bear a question a second; production is asked each tick."""
         now = self.outside.clock.now()
-        if now - done.get(release, now - every) < every:
+        # Less than nothing: the clock was put back, and the other time says nothing any more.
+        if timedelta(0) <= now - done.get(release, now - every) < every:
             return False
         done[release] = now
         return True

@@ -105,7 +105,7 @@ def _drifted(e: Any, tags: Tags) -> str:
 
 
 def _settled(e: Any, tags: Tags) -> str:
-    what = "leaves" if e.choice is Settling.ACCEPT else "has replaced"
+    what = "leaves" if e.choice is Settling.ACCEPT else "decides to replace"
     return f"{e.by} {what} the foreign split {split_text(e.found.split, tags=tags)}: {e.reason}"
 
 
@@ -119,6 +119,17 @@ def _examined(e: Any, _: Tags) -> str:
 def _cross_checked(e: Any, _: Tags) -> str:
     said = "; ".join(e.differences) or "both sources agree"
     return f"{e.phase}: metrics compared up to {clock_text(e.until)}: {said}"
+
+
+def _planned(e: Any, _: Tags) -> str:
+    each = [f"{one.name}" + (f" ({'; '.join(one.contracts)})" if one.contracts else "") for one in e.pending]
+    return f"{e.environment} database {e.database}: due are {', '.join(each) or 'no migrations'}"
+
+
+def _database_back(e: Any, _: Tags) -> str:
+    schema = "is" if e.as_before else "is not"
+    text = f"the {e.environment} database was taken back ({e.way}); its schema {schema} that from before"
+    return _with(f"{text}; bookmark {e.previous} undoes it", e.detail)
 
 
 def _notice(e: Any, _: Tags) -> str:
@@ -173,6 +184,16 @@ _WORDS: dict[str, Callable[[Any, Tags], str]] = {
     "recovered": lambda e, _: _with(
         "the service has recovered" if e.recovered else "the service has not recovered", e.detail
     ),
+    "migrations-planned": _planned,
+    "migrating": lambda e, _: f"the {e.environment} database is migrated; before it was at {e.bookmark}",
+    "migrated": lambda e, _: (
+        f"the {e.environment} database has {', '.join(e.names)} and is at bookmark {e.bookmark}"
+    ),
+    "return-intended": lambda e, _: (
+        f"{e.by} takes the {e.environment} database back ({e.way}) from {e.bookmark}: {e.reason}"
+        + (f"; accepted: {e.accepted}" if e.accepted else "")
+    ),
+    "database-returned": _database_back,
     "notice": _notice,
     "delivered": _delivered,
     "stalled": lambda e, _: f"{e.phase}: cannot go on at present: {e.because}",

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from phasegate.domain.approval import evidence_digest
 from phasegate.domain.criteria import Attested, ErrorRateAbove, Unreported
+from phasegate.domain.database import DatabaseState
 from phasegate.domain.judge.seen import seen
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute
@@ -183,7 +184,20 @@ def _facts(state: ReleaseState, verdict: Verdict | None) -> str:
     if verdict:
         late = f", {format_duration(_whole(verdict.age))} old" if verdict.age else ""
         rows.append(("Judged", f"{at(verdict.at)}, evidence until {at(verdict.judged_until)}{late}"))
+    rows += [(f"Database ({where})", plain(_database(known))) for where, known in state.databases.items()]
     return table(("Release", plain(state.release)), rows)
+
+
+def _database(known: DatabaseState) -> str:
+    """What the release does to a database, with what it takes away: whoever approves answers for it."""
+    if not known.pending:
+        return "no migration is due"
+    each = [
+        f"{one.name}{' (' + '; '.join(one.contracts) + ')' if one.contracts else ''}" for one in known.pending
+    ]
+    stands = "applied" if known.after else "being applied" if known.before else "due"
+    back = "all have down-SQL" if all(one.down_digest for one in known.pending) else "not all have down-SQL"
+    return f"{stands}: {', '.join(each)}; {back}"
 
 
 def _whole(age: timedelta) -> timedelta:

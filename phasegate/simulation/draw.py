@@ -14,7 +14,8 @@ CLUSTER = 5.0
 SAMPLE = 10
 LAG = 2
 ARRIVED = 0.6
-FINE = 60  # intervals of the history that a release stores one by one
+# A release stores the last hours before it, and of the last intervals each one.
+FINE, HOURS, HOUR = 60, 12, 3600.0
 
 
 def draw(scenario: Scenario, rollouts: int, *, seed: int = 1) -> Rollouts:
@@ -54,21 +55,26 @@ class _Disturbed:
         )
 
     def history(self) -> History:
-        """A day of the control alone, its newest intervals one by one."""
-        length = max(1, round(DAY / self.course.seconds))
-        total = self.rng.poisson(self._requests(), (self.rollouts, length))
-        errors = self._failed(total, np.minimum(self.scenario.errors * self._wander(length), 1.0))
-        whole, failed = total.sum(axis=1), errors.sum(axis=1)
-        fine = errors[:, -FINE:], total[:, -FINE:]
+        """A day of the control alone, cut as a release stores it."""
+        per_hour = max(1, round(HOUR / self.course.seconds))
+        wander = self._wander(HOURS * per_hour + FINE)
+        hourly = wander[:, :-FINE].reshape(self.rollouts, HOURS, per_hour).mean(axis=2)
+        long = DAY / self.course.seconds - HOURS * per_hour - FINE
+        fine = self._past(1, wander[:, -FINE:])
+        parts = self._past(long, np.ones((self.rollouts, 1))), self._past(per_hour, hourly)
+        errors, total = (np.concatenate([parts[0][at], parts[1][at]], axis=1) for at in (0, 1))
+        whole, failed = total.sum(axis=1) + fine[1].sum(axis=1), errors.sum(axis=1) + fine[0].sum(axis=1)
         return History(
-            total=whole,
-            errors=failed,
+            coarse=(errors, total),
             fine=fine,
             by_endpoint=self._spread(whole, failed) if self.scenario.regression.endpoint else None,
-            slow=self._slow(whole - fine[1].sum(axis=1), latency.shares(self.scenario.cuts))
-            if self.scenario.cuts
-            else None,
+            slow=self._slow(total[:, 0], latency.shares(self.scenario.cuts)) if self.scenario.cuts else None,
         )
+
+    def _past(self, intervals: float, wander: Floats) -> tuple[Ints, Ints]:
+        """(errors, total) of stretches of so many *intervals*; *wander* multiplies the error rate of each."""
+        total = self.rng.poisson(self._requests() * intervals, wander.shape)
+        return self._failed(total, np.minimum(self.scenario.errors * wander, 1.0)), total
 
     def _spread(self, total: Ints, errors: Ints) -> tuple[Ints, Ints]:
         equal = np.full(ENDPOINTS, 1 / ENDPOINTS)

@@ -10,6 +10,7 @@ from phasegate.simulation.rollouts import DAY, Arm, Ints, Rollouts
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 CANARY, CONTROL = "canary", "control"
+HOUR, DAY_LONG = timedelta(hours=1), timedelta(seconds=DAY)
 
 
 def rolled_out(rollouts: Rollouts, row: int) -> Iterator[Minute]:
@@ -24,28 +25,18 @@ def rolled_out(rollouts: Rollouts, row: int) -> Iterator[Minute]:
 
 
 def remembered(rollouts: Rollouts, row: int) -> Iterator[Minute]:
-    """The control's day before rollout *row*: most of it in one interval, then the fine ones."""
+    """The control's day before rollout *row*: a long interval, hours, then the fine ones."""
     past, length = rollouts.history, timedelta(seconds=rollouts.course.seconds)
-    bad, total = past.fine[0][row], past.fine[1][row]
-    since = BEGIN - len(total) * length
-    start = BEGIN - timedelta(seconds=DAY)
-    slow = () if past.slow is None else _pairs(rollouts.cuts, past.slow[row])
-    yield Minute(
-        start=start,
-        length=since - start,
-        counts=(
-            Counts(
-                version=CONTROL,
-                endpoint="/",
-                total=int(past.coarse[row]),
-                errors=int(past.errors[row] - bad.sum()),
-                slow=slow,
-            ),
-        ),
-    )
-    for at, (errors, served) in enumerate(zip(bad, total, strict=True)):
-        counts = Counts(version=CONTROL, endpoint="/", total=int(served), errors=int(errors))
-        yield Minute(start=since + at * length, length=length, counts=(counts,))
+    fine, hours = past.fine[1].shape[1], past.coarse[1].shape[1] - 1
+    start = BEGIN - DAY_LONG
+    lengths = [DAY_LONG - hours * HOUR - fine * length, *([HOUR] * hours), *([length] * fine)]
+    errors = np.concatenate([past.coarse[0][row], past.fine[0][row]]).tolist()
+    totals = np.concatenate([past.coarse[1][row], past.fine[1][row]]).tolist()
+    for at, (span, bad, total) in enumerate(zip(lengths, errors, totals, strict=True)):
+        slow = _pairs(rollouts.cuts, past.slow[row]) if past.slow is not None and at == 0 else ()
+        counts = Counts(version=CONTROL, endpoint="/", total=total, errors=bad, slow=slow)
+        yield Minute(start=start, length=span, counts=(counts,))
+        start += span
 
 
 def _counts(arm: Arm, row: int, at: int, version: str, cuts: tuple[int, ...]) -> Iterator[Counts]:

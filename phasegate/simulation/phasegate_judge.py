@@ -183,7 +183,12 @@ def log_latency(rollouts: Rollouts, terms: Terms) -> Floats:
     limits = tuple(cut for cut in terms.cuts if cut in settled.cuts)
     rules = Rules(settled.cuts, limits, terms.latency_tolerance, _course(settled.course))
     return latency.log_evidence(
-        settled.canary, settled.control, slow, settled.history.coarse, settled.course.steps[1:], rules=rules
+        settled.canary,
+        settled.control,
+        slow,
+        settled.history.coarse[1][:, 0],
+        settled.course.steps[1:],
+        rules=rules,
     )
 
 

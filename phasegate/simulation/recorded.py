@@ -1,5 +1,6 @@
 """Recorded releases as rollouts: what the other judges would have done with them, and ours."""
 
+from datetime import datetime
 from math import ceil
 
 import numpy as np
@@ -38,7 +39,7 @@ def recorded(plan: RolloutPlan, seen: Watched, *, onset: int = 0) -> Rollouts:
         ),
         seconds=plan.interval.total_seconds(),
     )
-    return Rollouts(arms[0], arms[1], _history(seen, arms[1]), course, onset=onset)
+    return Rollouts(arms[0], arms[1], _history(seen, arms[1], since=since), course, onset=onset)
 
 
 def stopped(plan: RolloutPlan, seen: Watched) -> Ints:
@@ -69,9 +70,11 @@ def _arm(
     return Arm(total, errors)
 
 
-def _history(seen: Watched, control: Arm) -> History:
-    total = sum(minute.total(seen.control) for minute in seen.history)
-    errors = sum(minute.errors(seen.control) for minute in seen.history)
+def _history(seen: Watched, control: Arm, *, since: datetime) -> History:
+    before = [*seen.history, *(minute for minute in seen.minutes if minute.start < since)]
+    total = sum(minute.total(seen.control) for minute in before)
+    errors = sum(minute.errors(seen.control) for minute in before)
     if not total:
         total, errors = int(control.total.sum()), int(control.errors.sum())
-    return History(np.array([total]), np.array([errors]), (control.errors, control.total))
+    nothing = np.zeros((1, 1), dtype=np.int64)
+    return History((np.array([[errors]]), np.array([[total]])), (nothing, nothing))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from phasegate.domain.judge.dispersion import dispersion, neighbours
+from phasegate.domain.judge.history import scatter
 from phasegate.simulation.scenario import Course
 
 Ints = NDArray[np.int64]
@@ -45,24 +45,27 @@ class Arm:
 @dataclass(frozen=True, slots=True)
 class History:
     """
-    The control's 24 hours before the release: ``total`` and ``errors``, shape (rollouts,).
+    The control's 24 hours before the release as ``(errors, total)``, shape (rollouts, intervals).
 
-    ``fine`` is ``(errors, total)`` of the newest intervals one by one, shape (rollouts, intervals):
-    they tell whether failures come in clusters. ``by_endpoint`` is ``(total, errors)``, shape
-    (rollouts, endpoints); ``slow`` counts the :attr:`coarse` requests slower than each cut, shape
-    (rollouts, cuts).
+    ``coarse`` are a long interval and hours, ``fine`` the newest intervals one by one. ``by_endpoint``
+    is ``(total, errors)`` of the whole, shape (rollouts, endpoints); ``slow`` counts the requests of the
+    long interval slower than each cut, shape (rollouts, cuts).
     """
 
-    total: Ints
-    errors: Ints
+    coarse: tuple[Ints, Ints]
     fine: tuple[Ints, Ints]
     by_endpoint: tuple[Ints, Ints] | None = None
     slow: Ints | None = None
 
     @property
-    def coarse(self) -> Ints:
-        """Requests before the fine intervals, shape (rollouts,)."""
-        return np.asarray(self.total - self.fine[1].sum(axis=1))
+    def total(self) -> Ints:
+        """Requests of the day, shape (rollouts,)."""
+        return np.asarray(self.coarse[1].sum(axis=1) + self.fine[1].sum(axis=1))
+
+    @property
+    def errors(self) -> Ints:
+        """Failed requests of the day, shape (rollouts,)."""
+        return np.asarray(self.coarse[0].sum(axis=1) + self.fine[0].sum(axis=1))
 
     @property
     def traffic(self) -> Floats:
@@ -72,10 +75,8 @@ class History:
     @property
     def dispersion(self) -> Floats:
         """phi of every rollout, as the judge sees it."""
-        pairs = (
-            zip(bad.tolist(), total.tolist(), strict=True) for bad, total in zip(*self.fine, strict=True)
-        )
-        return np.array([dispersion(neighbours(list(one))) for one in pairs])
+        rows = zip(_pairs(self.fine), _pairs(self.coarse), strict=True)
+        return np.array([scatter(fine, coarse) for fine, coarse in rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,3 +139,10 @@ def _divide(arm: Arm, by: int) -> Arm:
         (ends[0] // by, ends[1] // by) if ends else None,
         arm.slow // by if arm.slow is not None else None,
     )
+
+
+def _pairs(counts: tuple[Ints, Ints]) -> list[list[tuple[int, int]]]:
+    return [
+        list(zip(bad, total, strict=True))
+        for bad, total in zip(counts[0].tolist(), counts[1].tolist(), strict=True)
+    ]

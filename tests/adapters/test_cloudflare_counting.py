@@ -1,6 +1,8 @@
 """From groups of the telemetry query to counts: what is folded, divided and kept."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from phasegate.adapters.cloudflare.counting import Interval, Leftovers, counts_of, unattributed
 from phasegate.adapters.cloudflare.endpoints import endpoint
@@ -194,3 +196,31 @@ def test_a_status_is_the_same_number_however_json_writes_it():
     result = QueryResult.model_validate({"calculations": [{"aggregates": [aggregate]}]})
 
     assert sums(result, (STATUS,)).groups == {("500",): 3.0}
+
+
+GROUPS = st.dictionaries(
+    st.tuples(
+        st.sampled_from(["v1", "v2"]),
+        st.just("GET"),
+        st.sampled_from(["/a", "/b"]),
+        st.sampled_from(["200", "500"]),
+        st.just("ok"),
+    ),
+    st.integers(1, 10**6),
+    min_size=1,
+)
+
+
+@given(GROUPS, st.sampled_from([2, 4, 10, 100]))
+def test_scaling_by_a_sampling_factor_is_undone(groups, factor):
+    """
+    An estimate made of one row in so many is no more evidence than the rows that are stored.
+    """
+
+    def counted(times):
+        scaled = {key: float(events * times) for key, events in groups.items()}
+        answers = some(scaled, sampling=float(times))
+        total = some({(): sum(scaled.values())}, sampling=float(times))
+        return counts_of(Interval(total=total, answers=answers, slow={}))
+
+    assert counted(factor) == counted(1)

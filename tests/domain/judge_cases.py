@@ -55,6 +55,8 @@ def a_plan(*, phases: Iterable[dict[str, Any]] = (), **changes: Any) -> RolloutP
     """The runbook's plan: 0, 10, 50 and 100 %, minutes, alpha 1 %, literal."""
     standard = (a_phase("staging", 0), a_phase("canary", 10), a_phase("partial", 50), a_phase("full", 100))
     plan = {
+        "name": "backend",
+        "description": "The standard rollout.",
         "recovery": {"steady_for": "15m", "limit": "1h"},
         "alerts": ALERTS,
         "channels": {"critical": ["pager"], "warning": ["chat"], "info": ["log"]},

@@ -189,3 +189,19 @@ def test_instants_survive_exactly():
 
     assert restored.state()["memory"]["entered"] == datetime.isoformat(T0 + odd)
     assert restored.verdict(after(4)) == judge.verdict(after(4))
+
+
+def test_the_way_of_the_evidence_is_short_and_ends_now():
+    """
+    A day of intervals is drawn in a hundred points, and what is drawn last is what was judged last.
+    """
+    judge = a_judge()
+    for at in range(1001):
+        judge.add(a_minute(at, served(CANARY, 60), served(STABLE, 540)))
+
+    way = judge.verdict(after(1003)).evidence
+
+    assert len(way) <= 97
+    assert way[0][0] == after(1)
+    assert way[-1][0] == after(1001)
+    assert Judge.load(a_plan(), judge.state()).verdict(after(1003)).evidence == way

@@ -46,7 +46,7 @@ class Server:
     def answer(self, method: str, path: str, body: bytes) -> Reply:
         """What the routes that the keeper uses answer."""
         if path.endswith("/flow_runs/filter"):
-            return Reply(200, [])
+            return Reply(200, [{"id": run, "state_type": self.state} for run in reversed(self.started)])
         if "/deployments/name/" in path:
             return Reply(200, {"id": str(uuid.uuid4())})
         if path.endswith("/create_flow_run"):
@@ -127,3 +127,23 @@ async def test_a_run_that_does_nothing_any_more_is_replaced(tmp_path: Path):
 
         assert started_at_once == 0
         assert [state.run] == server.started
+
+
+async def test_a_run_that_was_taken_up_and_vanished_is_replaced_by_another(tmp_path: Path):
+    """
+    The orchestrator believes for ever in a run whose host died: asked again it would name the same one.
+    """
+    server = Server("RUNNING")
+    async with cared_for(tmp_path, server) as hands:
+        await hands.journal.record(RELEASE, lambda s: PhaseBegan(phase="canary"))
+        state = await hands.journal.record(
+            RELEASE, lambda s: None if s.run else Driven(run=str(uuid.uuid4()))
+        )
+        for times in (1, 2):
+            later = replace(hands, clock=Later(hands.clock.now() + times * (STUCK + SECOND)))
+            await care_for_run(later, state)
+            state = await hands.journal.state(RELEASE)
+            await hands.journal.record(RELEASE, lambda s: None)
+
+        assert len(server.started) == 2
+        assert state.run == server.started[-1]

@@ -1,6 +1,8 @@
 """Somebody else deploys in the middle of a canary: each policy ends as the plan says."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,12 +10,13 @@ from phasegate.actions.advancing import call_off, waiting
 from phasegate.actions.deploying import promote
 from phasegate.actions.drift import accept, bring_back
 from phasegate.actions.rollback import restore
+from phasegate.adapters.cloudflare import CloudflareClient, CloudflareTarget
 from phasegate.domain.errors import Drift, FixTheInput, Refused
-from phasegate.domain.events import Outcome
+from phasegate.domain.events import DriftSettled, Outcome, Settling
 from phasegate.domain.plan import OnForeign
 from phasegate.domain.versions import Split
 from tests.release.hands import behind, deploy, foreign_version, kinds, looked, pages, planned
-from tests.release.stage import SERVICE, stage
+from tests.release.stage import SERVICE, Stage, stage
 from tests.release.test_keeper_takes_back import RELEASE, opened
 
 
@@ -59,9 +62,29 @@ async def test_accepting_a_foreign_deployment_ends_the_release_and_leaves_it(tmp
         assert state.ended is not None
         assert state.ended.outcome is Outcome.ABANDONED
         assert "ada" in state.ended.summary
+        assert state.live == foreign
         assert await world.hands.target.live(SERVICE) == foreign
         with pytest.raises(Refused, match="has ended"):
             await bring_back(world.hands, RELEASE, by="ada", reason="changed my mind")
+
+
+@pytest.mark.parametrize("choice", list(Settling))
+async def test_a_decision_whose_maker_died_is_carried_out_by_the_keeper(tmp_path: Path, choice: Settling):
+    """
+    What was decided is in the ledger before it is done, so anybody can do it.
+    """
+    async with stage(tmp_path, "0.1.12", "0.1.13-errors") as world:
+        await opened(world, "0.1.12", planned(world, OnForeign.HOLD))
+        foreign = await deploy(world, Split.whole(await foreign_version(world)))
+        await looked(world)
+        decided = DriftSettled(choice=choice, found=foreign, by="ada", reason="agreed")
+        await world.hands.journal.record(RELEASE, lambda s: decided)
+
+        await looked(world)
+        state = await world.state(RELEASE)
+
+        assert (state.ended is not None) is (choice is Settling.ACCEPT)
+        assert (await world.weights() == {"0.1.11": 90, "0.1.12": 10}) is (choice is Settling.RESTORE)
 
 
 async def test_a_plan_that_restores_puts_it_back_at_once_but_does_not_fight(tmp_path: Path):
@@ -205,3 +228,38 @@ async def test_a_foreign_deployment_during_a_rollback_is_replaced_only_by_decisi
         assert held == foreign
         assert await world.weights() == {"0.1.11": 100}
         assert state.restored_at is not None
+
+
+async def test_a_deployment_overwritten_in_the_moment_of_writing_is_paged(tmp_path: Path):
+    """
+    Cloudflare has no conditional write; what cannot be prevented is at least not silent.
+    """
+    async with stage(tmp_path, "0.1.12", "0.1.13-errors") as world:
+        plan = planned(world, OnForeign.HOLD)
+        await opened(world, "0.1.12", plan)
+        theirs = Split.whole(await foreign_version(world))
+        client = Raced(world)
+        hands = replace(world.hands, target=CloudflareTarget(client, front_door=world.settings.front_door))
+
+        client.theirs = theirs
+        await promote(hands, RELEASE, plan.phase("partial"))
+        await client.close()
+
+        assert await world.weights() == {"0.1.11": 50, "0.1.12": 50}
+        assert sum("overwritten" in page for page in await pages(world)) == 1
+
+
+class Raced(CloudflareClient):
+    """Somebody else deploys between our reading and our writing."""
+
+    def __init__(self, world: Stage) -> None:
+        settings = world.settings
+        super().__init__(settings.api_url, settings.account_id, settings.token, timeout=5.0)
+        self.world = world
+        self.theirs: Split | None = None
+
+    async def write(self, method: str, path: str, **content: Any) -> Any:
+        if self.theirs is not None:
+            theirs, self.theirs = self.theirs, None
+            await deploy(self.world, theirs)
+        return await super().write(method, path, **content)

@@ -49,12 +49,15 @@ async def impatient(world: Stage) -> AsyncIterator[Outside]:
     await client.close()
 
 
-async def watched(world: Stage, *, seconds: int) -> None:
+async def watched(world: Stage, *, seconds: int, compared: bool = False) -> None:
+    """Look twice a second until the release is taken back or, if that is waited for, compared."""
     async with impatient(world) as hands:
         watch = Watch(hands)
         for _ in range(2 * seconds):
             await watch.look_at(RELEASE)
-            if (await world.state(RELEASE)).aborting:
+            await watch.finish()
+            state = await world.state(RELEASE)
+            if state.restored_at is not None or (compared and state.cross_checked is not None):
                 return
             await asyncio.sleep(0.5)
 
@@ -105,10 +108,10 @@ async def test_sources_that_agree_are_shown_side_by_side(tmp_path: Path):
     """
     async with stage(tmp_path, "0.1.12") as world:
         await opened(world, "0.1.12", planned(world))
-        traffic = asyncio.create_task(world.traffic(seconds=7, rate=60))
+        traffic = asyncio.create_task(world.traffic(seconds=40, rate=60))
 
-        await watched(world, seconds=7)
-        await traffic
+        await watched(world, seconds=40, compared=True)
+        traffic.cancel()
         state = await world.state(RELEASE)
         minutes = await world.hands.journal.ledger.minutes(RELEASE, SERVICE)
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from functools import reduce
 from typing import Any
 
-from ledger_cases import CANARY, MINUTE, STABLE, T0, asked, chained, opened, shifted
+from ledger_cases import CANARY, MINUTE, STABLE, T0, chained, opened, shifted
 
 from phasegate.domain import events as e
 from phasegate.domain.checklist import Outcome, Result
@@ -13,7 +13,7 @@ from phasegate.domain.ledger import ReleaseState, replay
 from phasegate.domain.observation import Counts, Minute
 from phasegate.domain.plan import Environment
 from phasegate.domain.verdict import Alert, Finding, Reason, Verdict
-from phasegate.report.evidence import evidence_digest, progress_markdown, verdict_markdown
+from phasegate.report.evidence import evidence_digest, verdict_markdown
 
 UNTIL = T0 + timedelta(hours=2)
 
@@ -273,31 +273,3 @@ def test_a_release_that_is_taken_back_says_why_and_what_is_live():
 
     assert "canary failed 14 of 220 requests (6.36 %). v1 gets all traffic again." in before
     assert "v1 has had all traffic since 2026-02-17" in after
-
-
-def test_progress_shows_each_phase_and_what_is_waited_for():
-    """
-    The run's page answers "where is it?" without a click.
-    """
-    state = in_canary(asked(phase="canary", hold=True))
-
-    markdown = progress_markdown(state, T0 + timedelta(minutes=30))
-
-    assert "| Phase 0: Staging deployment | 0 % | ✅ passed |" in markdown
-    assert "| 10 % | ▶ now | until 2026-02-17 05:00:00 UTC, 1h30m left |" in markdown
-    assert "| 50 % | next | at least 4h |" in markdown
-    assert "**Waiting for" in markdown
-    assert "silence means reject" in markdown
-
-
-def test_progress_of_a_release_taken_back_promises_nothing():
-    """
-    No later phase will come.
-    """
-    abort = e.AbortAsked(by="grace", reason="users complain")
-
-    markdown = progress_markdown(in_canary(abort), T0)
-
-    assert "grace: users complain" in first_line(markdown)
-    assert "❌ taken back" in markdown
-    assert markdown.count("not reached") == 2

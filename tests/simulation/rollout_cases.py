@@ -12,8 +12,9 @@ def by_hand(
     canary: Sequence[tuple[int, int]], control: Sequence[tuple[int, int]], *, onset: int = 0
 ) -> Rollouts:
     """One rollout of ``(errors, total)`` a minute in one phase at 10 %, after a day at 0.1 %."""
-    fine = np.full((1, 360), 0), np.full((1, 360), 70)
-    history = History(np.array([100_000]), np.array([100]), fine)
+    history = History(
+        (np.array([[100]]), np.array([[100_000]])), (np.zeros((1, 60), dtype=np.int64), np.full((1, 60), 70))
+    )
     course = Course(((len(canary), 0.1),))
     return Rollouts(_arm(canary), _arm(control), history, course, onset=onset)
 

@@ -16,10 +16,12 @@ from pydantic import SecretStr
 from phasegate.adapters.cloudflare.envelope import Ambiguous, NotActed, Rejected, data_of, result_of
 from phasegate.adapters.cloudflare.secrecy import BearerToken
 from phasegate.domain.errors import PhasegateError, SettingsError, TargetAway
+from phasegate.faultpoint import reach
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 _ACCOUNT = re.compile(r"[0-9A-Za-z_-]+")
+_WORKER = re.compile(r"^workers/scripts/[^/]+")
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 Params = Mapping[str, str]
@@ -135,7 +137,9 @@ class CloudflareClient:
         asked = f"{method} {path}"
         self._stay_quiet(asked)
         try:
+            reach("before", method, _without_worker(path))
             response = await self._http.request(method, url, **content)
+            reach("after", method, _without_worker(path))
             return read(response, asked=asked, needs=self._needs)
         except NotActed as failure:
             self._quiet_until = time.monotonic() + (failure.after or 0.0)
@@ -163,6 +167,10 @@ class CloudflareClient:
 def script_path(worker: str, *rest: str) -> str:
     """The path of a Worker's script or of a part of it, below the account."""
     return "/".join(("workers/scripts", quote(worker, safe=""), *rest))
+
+
+def _without_worker(path: str) -> str:
+    return _WORKER.sub("script", path)
 
 
 def backoff() -> "Pauses":

@@ -38,11 +38,21 @@ class Deployment(Wire):
     created_on: datetime | None = None
     annotations: dict[str, Any] | None = None
 
-    def live(self) -> LiveSplit:
+    @property
+    def message(self) -> str:
+        """What was noted when it was made."""
+        return str((self.annotations or {}).get(MESSAGE, ""))
+
+    def live(self, *, before: str) -> LiveSplit:
         """This deployment in the words of the domain; raises ValueError when it is no split of ours."""
         shares = tuple(Share(version=v.version_id, weight=v.percentage) for v in self.versions)
-        message = str((self.annotations or {}).get(MESSAGE, ""))
-        return LiveSplit(id=self.id, split=Split(shares=shares), created_at=self.created_on, message=message)
+        return LiveSplit(
+            id=self.id,
+            split=Split(shares=shares),
+            created_at=self.created_on,
+            message=self.message,
+            before=before,
+        )
 
 
 class Deployments(Wire):
@@ -54,8 +64,11 @@ class Deployments(Wire):
         """The deployment in force, None when there is none; raises TargetAway when it cannot be read."""
         if not self.deployments:
             return None
+        newest = self.deployments[0]
+        # The same write, sent twice after a lost answer, has replaced nothing but itself.
+        older = (each.id for each in self.deployments[1:] if each.message != newest.message)
         try:
-            return self.deployments[0].live()
+            return newest.live(before=next(older, ""))
         except ValueError as fault:
             raise TargetAway(f"deployment {self.deployments[0].id} is no split: {fault}") from None
 

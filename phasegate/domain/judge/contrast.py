@@ -6,6 +6,7 @@ from math import exp, log
 
 from phasegate.domain.judge import relative, words
 from phasegate.domain.judge.power import base_rate, smallest_visible
+from phasegate.domain.judge.stream import Stream
 from phasegate.domain.judge.tally import Pair
 from phasegate.domain.judge.trial import Trial
 from phasegate.domain.quantities import format_duration
@@ -39,7 +40,7 @@ def contrast(trial: Trial, *, until: datetime | None, query: str) -> tuple[Reaso
     """
     if trial.total is None or trial.since is None or until is None or not trial.running:
         return ()
-    told = [_errors(trial, trial.since), *_latency(trial, trial.since)]
+    told = [_errors(trial, trial.total, trial.since), *_latency(trial, trial.since)]
     told.sort(key=lambda one: -one.log_evidence)
     found = [_finding(trial), *(Finding.HEALTHY for _ in told[1:])]
     return tuple(
@@ -54,27 +55,27 @@ def _finding(trial: Trial) -> Finding:
     return Finding.INCONCLUSIVE if trial.log_evidence >= log(DOUBTFUL) else Finding.HEALTHY
 
 
-def _errors(trial: Trial, since: datetime) -> Told:
-    assert trial.total is not None
-    span, guilty = trial.total.span, trial.guilty()
-    if guilty and trial.endpoints[guilty[0]].log_evidence > trial.total.log_evidence:
-        span = trial.endpoints[guilty[0]].span
-    whole = not span.since
+def _errors(trial: Trial, total: Stream, since: datetime) -> Told:
+    """Told are the counts of all requests or, where one endpoint says more, those of that endpoint."""
+    guilty = trial.guilty()
+    loudest, where = total, f", most on {', '.join(guilty[:3])}" if guilty else ""
+    if guilty and trial.endpoints[guilty[0]].log_evidence > total.log_evidence:
+        loudest, where = trial.endpoints[guilty[0]], f" on {guilty[0]}"
+    span = loudest.span
     return Told(
         criterion="error-rate",
         log_evidence=trial.log_errors,
-        canary=trial.total.canary if whole else span.canary,
-        control=trial.total.control if whole else span.control,
+        canary=span.canary if span.since else loudest.canary,
+        control=span.control if span.since else loudest.control,
         since=span.since or since,
-        said="failed",
+        said=f"failed{where}",
         endpoint=", ".join(guilty[:3]),
-        more=_could_be_seen(trial),
+        more=_could_be_seen(total),
     )
 
 
-def _could_be_seen(trial: Trial) -> str:
-    assert trial.total is not None
-    seen = smallest_visible(trial.total.canary[1], base=base_rate(*trial.total.control))
+def _could_be_seen(total: Stream) -> str:
+    seen = smallest_visible(total.canary[1], base=base_rate(*total.control))
     if seen is None:
         return "the requests are too few to see any rise"
     return f"a canary failing {words.percent(seen)} would have been seen in half of the releases"
@@ -99,14 +100,13 @@ def _latency(trial: Trial, since: datetime) -> list[Told]:
 def _reason(one: Told, trial: Trial, *, finding: Finding, until: datetime, query: str) -> Reason:
     alpha, decided = trial.terms.plan.alpha, trial.log_evidence
     bad, total = one.canary
-    where = f", most on {one.endpoint}" if one.endpoint else ""
     against = f"control {_counts(one.control)}"
     return Reason(
         criterion=one.criterion,
         finding=finding,
         rule=RULE,
         text=(
-            f"canary {_counts(one.canary)} {one.said}{where}, {against} in the same "
+            f"canary {_counts(one.canary)} {one.said}, {against} in the same "
             f"{words.unit(trial.terms.plan.interval)}: "
             f"{_meaning(one, decided, finding=finding, alpha=alpha)}{_history(trial)}"
         ),

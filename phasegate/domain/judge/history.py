@@ -18,8 +18,9 @@ from phasegate.domain.judge.tally import Pair
 from phasegate.domain.observation import Minute
 
 FINE_KEPT = 360
-# In a coarse interval with more errors the rate's own drift weighs more than its clusters.
-MOST_COARSE_ERRORS = 25
+# Where an hour usually has more errors, the drift of their rate weighs more than clusters do; a single
+# hour with ten times as many as usual is an outage.
+MOST_USUAL_ERRORS, OUTAGE_TIMES, LEAST_OUTAGE = 50, 10, 25
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -103,6 +104,7 @@ class History:
 
 
 def scatter(fine: Sequence[Pair], coarse: Sequence[Pair]) -> float:
-    """phi of a history of *fine* intervals and of those *coarse* ones that have few errors."""
-    few = [pair for pair in coarse if pair[0] <= MOST_COARSE_ERRORS]
-    return dispersion([*neighbours(fine), *neighbours(few)])
+    """phi of a history of *fine* intervals and, where errors are few, of *coarse* ones."""
+    usual = sorted(bad for bad, _ in coarse)[len(coarse) // 2] if coarse else 0
+    most = max(LEAST_OUTAGE, OUTAGE_TIMES * usual) if usual <= MOST_USUAL_ERRORS else -1
+    return dispersion([*neighbours(fine), *neighbours([pair for pair in coarse if pair[0] <= most])])

@@ -124,7 +124,7 @@ class Judge:
             alerts=(*firing, *self._unlike_history(), *((silence.warn(quiet),) if quiet else ())),
             judged_until=kept.judged_until,
             age=max(now - (kept.judged_until or kept.entered), timedelta(0)),
-            evidence=self._trial.path.points,
+            evidence=self._trial.path.shown,
         )
 
     def state(self) -> dict[str, Any]:

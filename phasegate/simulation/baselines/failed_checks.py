@@ -25,5 +25,5 @@ class FailedChecks:
     def stops(self, rollouts: Rollouts) -> Ints:
         """See :class:`.BacktestJudge`."""
         canary, _ = rollouts.seen
-        failed = ~(rates(canary.errors, canary.total) <= self._limit)
+        failed = ~(rates(canary.errors, canary.total) <= self._limit) & rollouts.course.judged
         return first(np.cumsum(failed, axis=1) >= THRESHOLD)

@@ -28,6 +28,6 @@ class FailureLimit:
         """See :class:`.BacktestJudge`."""
         canary, _ = rollouts.seen
         rate = rates(trailing(canary.errors, INTERVAL), trailing(canary.total, INTERVAL))
-        measured = np.arange(1, rollouts.intervals + 1) % INTERVAL == 0
+        measured = (np.arange(1, rollouts.intervals + 1) % INTERVAL == 0) & rollouts.course.judged
         failed = ~(rate <= self._limit) & measured  # NaN is not below the limit
         return first(since_step(failed.astype(np.int64), rollouts.course.steps) > FAILURE_LIMIT)

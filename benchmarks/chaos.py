@@ -1,0 +1,78 @@
+"""
+Kill anything, lose nothing: ``python -m benchmarks.chaos [table|model|bounds|scale …]``.
+
+``table`` prints the whole kill table, ``model`` plays thousands of random interleavings, ``bounds``
+measures how long a breach lasts, ``scale`` how many releases one keeper can watch. Exit code 1 when
+anything is not as it must be.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from benchmarks import chaos_bounds, chaos_scale
+from benchmarks.figures import Figure, table
+from tests.release.model_machine import ReleaseMachine
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES, STEPS, SEEDS = 500, 50, (1, 2, 3)
+
+
+def kill_table() -> int:
+    """Every point of a good and a bad release × driver, keeper, edge."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.release.kill_table"], cwd=ROOT, check=False
+    ).returncode
+
+
+def model() -> int:
+    """Random interleavings in virtual time, with the laws checked after each step."""
+    chosen = settings(
+        max_examples=EXAMPLES,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    for number in SEEDS:
+        began = time.monotonic()
+        run_state_machine_as_test(seed(number)(ReleaseMachine), settings=chosen)
+        took = time.monotonic() - began
+        print(
+            f"model, seed {number}: {EXAMPLES} releases of up to {STEPS} steps hold every law ({took:.0f} s)"
+        )
+    return 0
+
+
+def _told(figures: Callable[[], tuple[Figure, ...]]) -> int:
+    print(table(figures()), flush=True)
+    return 0
+
+
+PARTS: dict[str, Callable[[], int]] = {
+    "table": kill_table,
+    "model": model,
+    "bounds": lambda: _told(chaos_bounds.figures),
+    "scale": lambda: _told(chaos_scale.figures),
+}
+
+
+def main() -> int:
+    """Run what was asked for, or everything."""
+    parser = argparse.ArgumentParser(prog="benchmarks.chaos", description=__doc__)
+    parser.add_argument("part", nargs="*", help=f"one of {', '.join(PARTS)}; none: all of them")
+    given = parser.parse_args().part
+    if unknown := [part for part in given if part not in PARTS]:
+        parser.error(f"no part is called {unknown[0]!r}; there are {', '.join(PARTS)}")
+    return max([PARTS[part]() for part in given or PARTS])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""How many active releases one keeper watches: 500 in soak at the default tick, over a real SQLite ledger."""
+
+import asyncio
+import resource
+import tempfile
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from benchmarks.figures import Figure
+from phasegate.adapters.clock import SystemClock
+from phasegate.domain.events import Acted, Candidate, Driven, Intended, PhaseBegan, Soaking, Uploaded
+from phasegate.domain.plan import Environment
+from phasegate.domain.versions import LiveSplit, Split, Version
+from phasegate.keeper.loop import Keeper
+from phasegate.settings import Settings
+from phasegate.wiring import outside
+from tests.ledger_cases import opened
+from tests.release.model_platform import ModelClock, ModelTarget, Outages, Platform, Process
+from tests.release.standins import Alive, Plain, SteadyMetrics, Well
+
+RELEASES = 500
+MEASURED, WARM, LIMIT = 30.0, 10.0, 240.0
+HOUR = timedelta(hours=1)
+
+
+def figures() -> tuple[Figure, ...]:
+    """CPU, memory and the age of the oldest look while 500 releases soak."""
+    with tempfile.TemporaryDirectory(prefix="phasegate-scale-") as folder:
+        return asyncio.run(_figures(Path(folder)))
+
+
+async def _figures(home: Path) -> tuple[Figure, ...]:
+    settings = Settings(
+        ledger=str(home / "ledger.db"), project=home, account_id="bench", token=SecretStr("unused")
+    )
+    clock = SystemClock()
+    platform = Platform(ModelClock(clock.now()))
+    target = ModelTarget(platform, Process("bench"), Outages({}))
+    async with outside(settings, role="bench") as real:
+        changed: dict[str, Any] = {
+            "target": target,
+            "metrics": SteadyMetrics(target),
+            "checks": Well(clock),
+            "runs": Alive(),
+            "pictures": Plain(),
+        }
+        hands = replace(real, **changed)
+        for number in range(RELEASES):
+            await _soaking(hands, platform, f"service-{number}")
+        keeper, stop = Keeper(hands, "bench"), asyncio.Event()
+        running = asyncio.create_task(keeper.run(stop))
+        # The first looks find everything cold; what is measured is the steady state.
+        cold = time.monotonic()
+        while len(keeper._due) < RELEASES or max(keeper.health().told["releases"].values()) > WARM:
+            if time.monotonic() - cold > LIMIT:
+                raise RuntimeError(
+                    f"{RELEASES} releases were not looked at within {WARM:g} s, after {LIMIT:g} s"
+                )
+            await asyncio.sleep(0.5)
+        cold = time.monotonic() - cold
+        cpu, began = time.process_time(), time.monotonic()
+        oldest = 0.0
+        while time.monotonic() - began < MEASURED:
+            await asyncio.sleep(0.5)
+            oldest = max(oldest, *keeper.health().told["releases"].values())
+        share = (time.process_time() - cpu) / (time.monotonic() - began)
+        stop.set()
+        await running
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    part = f"one keeper, {RELEASES} releases in soak at a tick of 5 s, without the platform's answers"
+    return (
+        Figure(part, "CPU, share of one core", 100 * share, "%"),
+        Figure(part, "CPU for one look", 1000 * share * 5 / RELEASES, "ms"),
+        Figure(part, "oldest look of any release", oldest, "s"),
+        Figure(part, "a fresh keeper, until every release is looked at in time", cold, "s"),
+        Figure(part, "memory", memory, "MB"),
+    )
+
+
+async def _soaking(hands: Any, platform: Platform, service: str) -> None:
+    ledger, now, release = hands.journal.ledger, hands.clock.now(), f"{service}-1"
+    stable = platform.version(service, "stable", "v1")
+    canary = platform.version(service, "canary", "v2")
+    platform.put(service, Split.whole(stable.id), "first")
+    split = Split.between(stable.id, canary.id, canary_weight=10)
+    live = platform.put(service, split, f"phasegate {release}")
+    first = LiveSplit(id="d0", split=Split.whole(stable.id))
+    event = opened(service=service, known_good=Version(id=stable.id, tag="v1"), live=first)
+    event = event.model_copy(update={"candidate": Candidate(version=canary.id, tag="v2")})
+    await ledger.open(release, event, by="bench", at=now - HOUR)
+    intent = Intended(id="i", worker=service, split=split, was="d0", because="bench", fence=0)
+    events = (
+        Driven(run="a run"),
+        Uploaded(environment=Environment.PRODUCTION, version=canary),
+        PhaseBegan(phase="canary"),
+        intent,
+        Acted(intent="i", worker=service, live=live),
+        Soaking(phase="canary", since=now - HOUR, until=now + HOUR),
+    )
+    for event in events:
+        await ledger.append(release, event, by="bench", at=now - HOUR, expected=None)

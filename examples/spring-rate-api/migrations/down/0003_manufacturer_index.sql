@@ -1,0 +1,1 @@
+DROP INDEX calculations_by_manufacturer;

@@ -1,0 +1,15 @@
+"""Whatever happens to a release in whatever order, the laws hold after each step and it ends well."""
+
+from hypothesis import HealthCheck, settings
+
+from tests.release.model_machine import ReleaseMachine
+
+TestAnyOrder = ReleaseMachine.TestCase
+TestAnyOrder.settings = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
