@@ -182,7 +182,7 @@ async def settle_drift(release: str, *, by: str, reason: str, restore: bool) -> 
 async def examine_service(service: str, *, bundle: str, version: str) -> int:
     """Print every obstacle on the way back to what is live; returns the exit code."""
     settings = Settings()
-    candidate = read_bundle(settings, bundle) if bundle else version
+    candidate = read_bundle(settings, await settle_bundle(settings, bundle)) if bundle else version
     async with outside(settings, role="preflight") as hands:
         if version:
             candidate = (await find_candidate(hands, service, version=version)).version
