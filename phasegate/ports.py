@@ -104,11 +104,13 @@ class Database(Protocol):
     async def take_back(self, database: str, migration: Migration) -> None:
         """Run one file's down-SQL and strike its name, in one transaction; one not applied is left."""
 
-    async def restore(self, database: str, *, to: str, was: str) -> str:
+    async def restore(self, database: str, *, to: str, was: str | None) -> str:
         """
         Put the database back to bookmark *to*, in place; the bookmark that undoes it.
 
-        Raises Refused when *was* is not its present bookmark, or *to* is not kept any more.
+        *to* has other migrations than the present: that is how the effect is recognised.
+        Raises Refused when *was* is given and is not the present bookmark, or *to* is not kept
+        any more; Unconfirmed when something was sent and no reading tells what became of it.
         """
 
 

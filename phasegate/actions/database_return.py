@@ -8,16 +8,16 @@ needs a named person's word, and the loss, if there may be one, accepted in word
 from collections.abc import Sequence
 
 from phasegate.actions.outside import Outside
+from phasegate.actions.returnable import nothing_later, returnable
 from phasegate.actions.telling import tell
 from phasegate.domain import migrations
 from phasegate.domain.approval import same_person
 from phasegate.domain.criteria import Level
 from phasegate.domain.database import DatabaseReturned, DatabaseState, ReturnIntended, ReturnOrder, Way
-from phasegate.domain.errors import Refused, Unconfirmed
+from phasegate.domain.errors import Refused
 from phasegate.domain.events import Event
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.migrations import Migration
-from phasegate.domain.plan import Environment
 
 
 async def return_database(
@@ -28,14 +28,11 @@ async def return_database(
 
     Down-SQL takes the release's migrations back, the newest first, and leaves other data. Restoring
     goes to the bookmark from before the release's first migration, undoing to the one from before a return.
-    Raises Refused while the candidate takes traffic; for migrations without their planned down-SQL; for a
+    Raises Refused where `returnable` does; for migrations without their planned down-SQL; for a
     person who may not approve; when somebody wrote since unless the order accepts that in the words of
-    `loss_words`. Raises Unconfirmed when an interrupted return cannot be told from somebody's writing.
+    `loss_words`. Interrupted and called again it goes on: which migrations are applied says how far it came.
     """
-    if order.way is Way.UNDO:
-        state, known = await _returned_before(outside, release, order.environment)
-    else:
-        state, known = await _returnable(outside, release, order.environment)
+    state, known = await returnable(outside, release, environment=order.environment, way=order.way)
     if order.way is Way.DOWN:
         return await _run_down(outside, state, known, order, files=files)
     _may_approve(state, order.by, order.role)
@@ -51,16 +48,19 @@ async def _run_down(
     files: Sequence[Migration],
 ) -> ReleaseState:
     downs = _downs(known, files)
-    intent = _intent(order, await outside.database.bookmark(known.database))
+    nothing_later(known, await outside.database.applied(known.database))
+    began = known.intended if known.intended and known.intended.way is Way.DOWN else None
+    start = began.bookmark if began else await outside.database.bookmark(known.database)
+    intent = _intent(order, start)
     await outside.journal.record(state.release, lambda s: intent)
     for migration in downs:
         await outside.database.take_back(known.database, migration)
-    return await _done(outside, state, known, intent, previous=intent.bookmark)
+    return await _done(outside, state, known, intent, previous=start, resumed=began is not None)
 
 
 def loss_words(known: DatabaseState) -> str:
-    """The words with which a person accepts that what was written since is lost."""
-    return f"lose everything written to {known.database} since its last known bookmark"
+    """The words with which a person accepts that what was written since one point in time is lost."""
+    return f"lose everything written to {known.database} since bookmark {_left(known)}"
 
 
 def _intent(order: ReturnOrder, bookmark: str, *, to: str = "") -> ReturnIntended:
@@ -70,84 +70,66 @@ def _intent(order: ReturnOrder, bookmark: str, *, to: str = "") -> ReturnIntende
 async def _travel(
     outside: Outside, state: ReleaseState, known: DatabaseState, order: ReturnOrder
 ) -> ReleaseState:
-    to, left = _points(known, order.way)
-    intent = _intent(order, await outside.database.bookmark(known.database), to=to)
-    if known.intended and known.intended.way is order.way and intent.bookmark != known.intended.bookmark:
-        return await _resolved(outside, state, known, known.intended)
-    if intent.bookmark != left and order.accepted != loss_words(known):
-        raise Refused(await _loss(outside, known, intent, left))
+    applied = await outside.database.applied(known.database)
+    if _arrived(known, order.way, applied):
+        return await _found_done(outside, state, known, order)
+    nothing_later(known, applied)
+    intent = _intent(
+        order, await outside.database.bookmark(known.database), to=_destination(known, order.way)
+    )
+    accepted = order.accepted == loss_words(known)
+    if intent.bookmark != _left(known) and not accepted:
+        raise Refused(await _loss(outside, known, intent))
     await outside.journal.record(state.release, lambda s: intent)
-    previous = await outside.database.restore(known.database, to=to, was=intent.bookmark)
+    # Where a loss is accepted, users may go on writing; else nobody may have since it was read.
+    was = None if accepted else intent.bookmark
+    previous = await outside.database.restore(known.database, to=intent.to, was=was)
     return await _done(outside, state, known, intent, previous=previous)
 
 
-def _points(known: DatabaseState, way: Way) -> tuple[str, str]:
-    """The bookmark to go to, and the one at which the ledger last saw the database."""
+def _destination(known: DatabaseState, way: Way) -> str:
     if way is Way.UNDO and known.returned is not None:
-        return known.returned.previous, known.returned.bookmark
+        return known.returned.previous
     if known.before is None:
         raise Refused(f"the ledger has no bookmark of {known.database} from before its migrations")
-    if known.returned is not None:
-        return known.before.bookmark, known.returned.bookmark
-    return known.before.bookmark, known.after.bookmark if known.after else ""
+    return known.before.bookmark
 
 
-async def _resolved(
-    outside: Outside, state: ReleaseState, known: DatabaseState, interrupted: ReturnIntended
+def _left(known: DatabaseState) -> str:
+    """The bookmark at which the ledger last saw the database; that from before, if migrating did not end."""
+    seen = known.returned or known.after or known.before
+    return seen.bookmark if seen else ""
+
+
+def _arrived(known: DatabaseState, way: Way, applied: Sequence[str]) -> bool:
+    """Whether the database is where *way* leads: its list of migrations goes back and forth with its data."""
+    back = known.returned is not None and known.returned.way is not Way.UNDO
+    wanted = way is Way.UNDO and back
+    return any(name in applied for name in known.names) is wanted
+
+
+async def _found_done(
+    outside: Outside, state: ReleaseState, known: DatabaseState, order: ReturnOrder
 ) -> ReleaseState:
-    """
-    A return was interrupted and the database has moved on since: it took effect, or somebody wrote.
-
-    The schema tells them apart; where it does not, a person has to look.
-    """
-    if interrupted.way is Way.RESTORE and await _as_before(outside, known):
-        return await _done(outside, state, known, interrupted, previous=interrupted.bookmark)
-    raise Unconfirmed(
-        f"database {known.database}: '{interrupted.way}' by {interrupted.by} was interrupted, and the "
-        f"database has changed since. Whether it took effect cannot be told. Next: look at its data; the "
-        f"bookmark from before the attempt is {interrupted.bookmark}"
-    )
+    """An interrupted return took effect; without one there is nothing to do."""
+    interrupted = known.intended
+    if interrupted is None or interrupted.way is not order.way:
+        raise Refused(
+            f"database {known.database} is there already: of {', '.join(known.names)} it has "
+            f"{'some or all' if order.way is Way.UNDO else 'none'}; phasegate d1 schema shows it"
+        )
+    return await _done(outside, state, known, interrupted, previous=interrupted.bookmark, resumed=True)
 
 
-async def _loss(outside: Outside, known: DatabaseState, intent: ReturnIntended, left: str) -> str:
+async def _loss(outside: Outside, known: DatabaseState, intent: ReturnIntended) -> str:
     rows = await outside.database.rows(known.database)
     counted = ", ".join(f"{table} {count:,}" for table, count in rows.items()) or "no table"
     return (
         f"database {known.database} was written to since the ledger last saw it (bookmark {intent.bookmark}, "
-        f"not {left or 'known: the migrations did not end'}). Going to {intent.to} loses what was written "
+        f"not {_left(known)}). Going to {intent.to} loses what was written "
         f"since; it holds now: {counted} rows. Take the migrations back with their down-SQL instead, or "
         f"accept the loss with exactly these words: {loss_words(known)!r}"
     )
-
-
-async def _returnable(
-    outside: Outside, release: str, environment: Environment
-) -> tuple[ReleaseState, DatabaseState]:
-    state = await outside.journal.state(release)
-    known = state.databases.get(environment)
-    if known is None or not known.changed:
-        raise Refused(f"{release} has changed no {environment} database that could be taken back")
-    if environment is Environment.PRODUCTION and state.canary is not None:
-        live = await outside.target.live(state.service)
-        weight = live.split.weight(state.canary.id) if live else 0.0
-        if weight or not (state.aborting or state.ended):
-            raise Refused(
-                f"{state.canary.label} takes {weight:g} % of {state.service}; traffic goes to the old "
-                f"version first: phasegate abort {release} --reason …"
-            )
-    return state, known
-
-
-async def _returned_before(
-    outside: Outside, release: str, environment: Environment
-) -> tuple[ReleaseState, DatabaseState]:
-    state = await outside.journal.state(release)
-    known = state.databases.get(environment)
-    if known is None or known.returned is None:
-        raise Refused(
-            f"{release}: its {environment} database was not taken back, so there is nothing to undo"
-        )
-    return state, known
 
 
 def _may_approve(state: ReleaseState, approver: str, role: str) -> None:
@@ -181,14 +163,22 @@ async def _as_before(outside: Outside, known: DatabaseState) -> bool:
 
 
 async def _done(
-    outside: Outside, state: ReleaseState, known: DatabaseState, intent: ReturnIntended, *, previous: str
+    outside: Outside,
+    state: ReleaseState,
+    known: DatabaseState,
+    intent: ReturnIntended,
+    *,
+    previous: str,
+    resumed: bool = False,
 ) -> ReleaseState:
     """Verify the schema, note what was done, and tell people."""
     same = await _as_before(outside, known)
+    # After an interruption users may have written since it began, which an undoing would lose.
+    now = previous if resumed else await outside.database.bookmark(known.database)
     event = DatabaseReturned(
         environment=intent.environment,
         way=intent.way,
-        bookmark=await outside.database.bookmark(known.database),
+        bookmark=now,
         previous=previous,
         as_before=same,
         detail=_detail(intent, previous),
@@ -206,7 +196,7 @@ async def _done(
         level=Level.INFO if same is wanted else Level.CRITICAL,
         subject=f"{state.release}: the {intent.environment} database was taken back ({intent.way})",
         text=f"By {intent.by}: {intent.reason}. {schema}. Undo: phasegate d1 undo {state.release}.",
-        once=f"database/{intent.environment}/{event.bookmark}",
+        once=f"database/{intent.environment}/{event.way}/{event.previous}/{event.bookmark}",
     )
 
 

@@ -80,7 +80,7 @@ class DatabaseReturned(Happening):
     kind: Literal["database-returned"] = "database-returned"
     environment: Environment
     way: Way
-    bookmark: str
+    bookmark: str = Field(description="Up to here nobody else wrote; what came since, an undoing loses.")
     previous: str
     as_before: bool = Field(description="Whether the schema is the one from before the release.")
     detail: str = ""

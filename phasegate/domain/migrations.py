@@ -96,8 +96,7 @@ def contractions(migration: Migration) -> tuple[Contraction, ...]:
 def _contractions(migration: Migration) -> Iterator[Contraction]:
     made: set[str] = set()
     for statement in statements(migration.sql):
-        if statement.words[:1] == ("CREATE",) and "TABLE" in statement.words[:3]:
-            made.add(_table(statement.words))
+        made.add(_made(statement.words))
         if breaks := _breaks(statement, made):
             yield Contraction(
                 migration=migration.name,
@@ -118,7 +117,7 @@ def _breaks(statement: Statement, made: set[str]) -> str:
             return _alters(words)
         case ("CREATE", "UNIQUE") if _indexed(words) not in made:
             return "a UNIQUE INDEX refuses rows that the old version may still write"
-        case ("DELETE", "FROM"):
+        case ("DELETE", "FROM") | ("WITH", _) if "DELETE" in words:
             return "DELETE removes rows that no down-SQL brings back"
     return ""
 
@@ -134,10 +133,12 @@ def _alters(words: tuple[str, ...]) -> str:
     return ""
 
 
-def _table(words: tuple[str, ...]) -> str:
+def _made(words: tuple[str, ...]) -> str:
+    """The table that a statement surely makes; IF NOT EXISTS may find one that is in use."""
+    if words[:1] != ("CREATE",) or "TABLE" not in words[1:3]:
+        return ""
     at = words.index("TABLE") + 1
-    at += 3 if words[at : at + 3] == ("IF", "NOT", "EXISTS") else 0
-    return _bare(words[at]) if at < len(words) else ""
+    return _bare(words[at]) if words[at : at + 1] not in ((), ("IF",)) else ""
 
 
 def _indexed(words: tuple[str, ...]) -> str:

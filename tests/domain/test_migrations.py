@@ -22,13 +22,15 @@ def a_migration(sql: str, *, name: str = "0001.sql", down: str = "") -> Migratio
         ("ALTER TABLE a ADD COLUMN x TEXT NOT NULL;", "NOT NULL without DEFAULT"),
         ("CREATE UNIQUE INDEX i ON a (x);", "UNIQUE INDEX"),
         ("DELETE FROM a WHERE x = 'drop';", "DELETE"),
+        ("WITH old AS (SELECT 1) DELETE FROM a WHERE x IN old;", "DELETE"),
+        ("CREATE UNIQUE INDEX IF NOT EXISTS i ON b (x);", "UNIQUE INDEX"),
     ],
 )
 def test_a_contraction_is_named(sql: str, breaks: str):
     """
     Two versions share the database: what one takes away the other misses.
     """
-    found = contractions(a_migration(f"CREATE TABLE other (x TEXT);\n{sql}"))
+    found = contractions(a_migration(f"CREATE TABLE IF NOT EXISTS b (x TEXT);\n{sql}"))
 
     assert [(each.line, breaks in each.breaks) for each in found] == [(2, True)]
 
@@ -40,6 +42,7 @@ def test_a_contraction_is_named(sql: str, breaks: str):
         "ALTER TABLE a ADD COLUMN x TEXT NOT NULL DEFAULT '';",
         "ALTER TABLE a ADD COLUMN x TEXT;",
         "CREATE INDEX i ON a (x);",
+        "WITH old AS (SELECT 1) INSERT INTO a SELECT * FROM old;",
         "CREATE TABLE a (x TEXT); CREATE UNIQUE INDEX i ON a (x);",
         "-- DROP TABLE a;\n/* ALTER TABLE a RENAME TO b; */ CREATE VIEW v AS SELECT 1;",
         "INSERT INTO a VALUES ('x; DROP TABLE a; --');",

@@ -3,7 +3,7 @@ D1 over Cloudflare's API: ``POST d1/database/<id>/query`` and time travel.
 
 One request is one transaction: a migration and its row in ``d1_migrations`` are applied together or
 not at all. ``wrangler d1 migrations list`` creates that table; a plan here only reads. A change is
-sent once and never blindly again: what became of it is read from ``d1_migrations`` or the bookmark.
+sent once and never blindly again: what became of it is read from ``d1_migrations``.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -69,36 +69,33 @@ class CloudflareD1:
 
     async def take_back(self, database: str, migration: Migration) -> None:
         """See `Database.take_back`."""
-        sql = f"{_closed(migration.down)}\nDELETE FROM d1_migrations WHERE name = {_text(migration.name)};"
 
         async def done() -> bool | None:
             return migration.name not in await self.applied(database) or None
 
-        await self._bring_about(done, database, sql, what=f"taking back migration {migration.name}")
+        what = f"taking back migration {migration.name}"
+        await self._bring_about(done, database, taking_back(migration), what=what)
 
-    async def restore(self, database: str, *, to: str, was: str) -> str:
+    async def restore(self, database: str, *, to: str, was: str | None) -> str:
         """See `Database.restore`."""
-        if (now := await self.bookmark(database)) != was:
-            raise Refused(
-                f"the database is at bookmark {now}, not at {was}: somebody wrote since it was read"
-            )
+        first = await self.bookmark(database)
+        names = await self.applied(database)
+        previous: list[str] = []
 
-        previous = was
-
-        async def moved() -> str | None:
-            # A restoration is a point of its own in the history, whatever it went back to.
-            now = await self.bookmark(database)
-            return now if now != was else None
+        async def moved() -> bool | None:
+            # Every write of a user moves the bookmark; the list of migrations moves only with the data.
+            return await self.applied(database) != names or None
 
         async def send() -> None:
-            nonlocal previous
+            if was is not None and (now := await self.bookmark(database)) != was:
+                raise Refused(f"the database is at bookmark {now}, not at {was}: somebody wrote meanwhile")
             path = _path(database, "time_travel/restore")
             answer = await self._client.write("POST", path, params={"bookmark": to})
-            previous = str(answer["previous_bookmark"])
+            previous.append(str(answer["previous_bookmark"]))
 
         what = f"restoring database {database} to {to}"
         await self._refusing(lambda: bring_about(moved, send, patience=self._patience, what=what), what=what)
-        return previous
+        return previous[0] if previous else first
 
     async def _bring_about(
         self, done: Callable[[], Awaitable[bool | None]], database: str, sql: str, *, what: str
@@ -127,6 +124,21 @@ class CloudflareD1:
             return await act()
         except Rejected as refusal:
             raise Refused(f"{what} was refused by the database: {refusal.words}") from None
+
+
+def taking_back(migration: Migration) -> str:
+    """
+    One transaction: the down-SQL of *migration*, and its name struck.
+
+    A request that was given up may still arrive. For a name that is not there the first
+    statement breaks NOT NULL, so that down-SQL never runs a second time.
+    """
+    name = _text(migration.name)
+    guard = (
+        f"INSERT INTO d1_migrations (name, applied_at) SELECT {name}, NULL "
+        f"WHERE NOT EXISTS (SELECT 1 FROM d1_migrations WHERE name = {name})"
+    )
+    return f"{guard};\n{_closed(migration.down)}\nDELETE FROM d1_migrations WHERE name = {name};"
 
 
 def _path(database: str, rest: str) -> str:
