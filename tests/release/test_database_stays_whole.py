@@ -14,6 +14,7 @@ from phasegate.domain.errors import Refused
 from phasegate.domain.events import Outcome
 from phasegate.domain.migrations import Migration
 from phasegate.domain.versions import Split
+from phasegate.wiring import read_bundle
 from tests.release.database_stage import NOTES, PRODUCTION, ROLE, Databases, a_session, databases
 from tests.release.stage import SERVICE
 from tests.release.test_keeper_takes_back import RELEASE, at_phase
@@ -56,9 +57,7 @@ async def test_a_version_that_came_later_does_not_lose_its_schema(tmp_path: Path
         await house.migrated()
         await at_phase(house.world, "0.1.12", house.world.plan(), "canary")
         await house.taken_back()
-        state = await house.world.state(RELEASE)
-        assert state.canary is not None
-        await somebody_deploys(house, state.canary.id)
+        await somebody_deploys(house)
 
         for way in (Way.DOWN, Way.RESTORE):
             with pytest.raises(Refused, match="traffic goes to the old version"):
@@ -206,12 +205,14 @@ async def test_a_loss_is_accepted_for_one_point_in_time(tmp_path: Path):
         assert loss_words(back) != words
 
 
-async def somebody_deploys(house: Databases, version: str) -> None:
-    """Another hand gives *version* everything."""
+async def somebody_deploys(house: Databases) -> None:
+    """Another hand uploads a third version and gives it everything."""
     target = house.world.hands.target
+    bundle = read_bundle(house.world.settings, str(house.world.bundles["0.1.12"]))
+    third = await target.upload(SERVICE, bundle, environment=PRODUCTION, release="by-hand")
     live = await target.live(SERVICE)
     assert live is not None
-    await target.set_split(SERVICE, Split.whole(version), message="by hand", was=live.id)
+    await target.set_split(SERVICE, Split.whole(third.id), message="by hand", was=live.id)
 
 
 async def interrupted(house: Databases, way: Way) -> None:
