@@ -53,8 +53,8 @@ def test_a_stream_has_the_same_evidence(traffic: float, disturbance: Disturbance
     rollout = Rollout(tuple(Leg(share, length) for length, share in SHORT.phases), 1.0)
     past = drawn.history
     settings = [
-        setting(Past((int(bad), int(total)), float(flow), float(phi)), rollout)
-        for bad, total, flow, phi in zip(past.errors, past.total, past.traffic, past.dispersion, strict=True)
+        setting(Past((int(bad), int(total)), float(flow), scatter), rollout)
+        for bad, total, flow, scatter in zip(past.errors, past.total, past.traffic, past.scatter, strict=True)
     ]
     arms = [(arm.errors.astype(float), arm.total.astype(float)) for arm in (drawn.canary, drawn.control)]
 
