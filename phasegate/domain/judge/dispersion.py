@@ -20,7 +20,7 @@ BURST_RATE, BURST_TIMES, BURST_LASTS = 0.01, 10, 3
 LEAST_ERRORS = 5
 # Squared standard errors at which half of an excess is believed, and how many errors of the estimate
 # itself are added to what is believed: too small a phi costs good versions, too large a one only time.
-DOUBT, MARGIN = 2.0, 1.0
+DOUBT, MARGIN = 2.0, 2.0
 
 Split = tuple[Pair, Pair]
 
