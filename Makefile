@@ -13,11 +13,12 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # A process of a release imports some 1,500 modules; compiling them anew at each start doubles its time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test lint bench bench-chaos bench-judge lock schema clean
+.PHONY: help install toolchain demo test lint bench bench-chaos bench-judge lock schema clean
 
 help:
-	@echo "make demo [BAD=latency|errors|health|crash|endpoint|subtle] [KEEP=1]   release a good and a bad version"
+	@echo "make demo [BAD=latency|errors|health|crash|endpoint|subtle] [KEEP=1] [TARGET=workerd]   release a good and a bad version"
 	@echo "make test     every test            make lint      ruff, mypy, import-linter"
+	@echo "make toolchain  wrangler and workerd, for Workers in JavaScript (TARGET=workerd)"
 	@echo "make bench    orchestration, splitter, start-up, ledger"
 	@echo "make bench-judge   the judge beside five others: delays, false rollbacks, costs"
 
@@ -35,8 +36,13 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
+# Wrangler and workerd, for Workers in JavaScript; quick when they are there.
+toolchain: install
+	@bash toolchain/install.sh
+
 demo: install
-	@$(BIN)/python -m examples.demo --bad $(BAD) $(if $(KEEP),--keep)
+	@if [ "$(TARGET)" = workerd ]; then bash toolchain/install.sh; fi
+	@$(BIN)/python -m examples.demo --bad $(BAD) --target $(TARGET) $(if $(KEEP),--keep)
 
 test: install
 	@bash tests/prepare.sh
@@ -64,4 +70,4 @@ schema: install
 	@$(BIN)/phasegate plan schema > deployments/plans/schema.json
 
 clean:
-	rm -rf $(VENV) .phasegate .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+	rm -rf $(VENV) .toolchain .phasegate .pytest_cache .mypy_cache .ruff_cache build *.egg-info

@@ -40,7 +40,7 @@ async def release(
         reason: Why this is released; it is kept in the ledger and shown to those who answer the gates.
         requested_by: Your name. You may not approve your own release.
         plan: The rollout plan: phases, weights, soaks, criteria, thresholds, gates.
-        bundle: Path of the bundle to release. Leave empty to release an uploaded version.
+        bundle: Path of a bundle, or of a Worker project to build. Leave empty to release an uploaded version.
         version: Id or tag of a version that is uploaded already. Leave empty to release a bundle.
         unguarded: Why no keeper needs to watch; it is logged and paged. Leave empty.
         break_glass: Why this cannot wait for the end of a freeze; it is logged and paged. Leave empty.

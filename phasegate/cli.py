@@ -6,7 +6,9 @@ COMMANDS = {
     "abort": ("phasegate.cli_release:abort", "Take a release back, from any state."),
     "answer": ("phasegate.cli_release:answer", "Answer the question a release waits for."),
     "backtest": ("phasegate.cli_backtest:backtest", "Try a plan on many releases, beside other judges."),
-    "d1": ("phasegate.cli_d1:d1", "Migrate a release's database back; plan, status, schema."),
+    "build": ("phasegate.cli_build:build", "Build a Worker project, without credentials."),
+    "d1": ("phasegate.cli_d1:d1", "Show what a release did to its database, and take it back."),
+    "doctor": ("phasegate.cli_doctor:doctor", "Say what is there and what is missing."),
     "drift": ("phasegate.cli_production:drift", "Decide about a foreign deployment."),
     "edge": ("phasegate.cli_serve:edge", "Run a local Cloudflare."),
     "judge": ("phasegate.cli_judge:judge", "Judge recorded minutes: would this plan have taken it back?"),
@@ -15,6 +17,8 @@ COMMANDS = {
     "plan": ("phasegate.cli_plan:plan", "Check and show rollout plans."),
     "preflight": ("phasegate.cli_production:preflight", "Say whether there is a way back."),
     "release": ("phasegate.cli_release:release", "Start a release, and wait for it if asked to."),
+    "rollback": ("phasegate.cli_split:rollback", "Restore a known-good version at once."),
+    "split": ("phasegate.cli_split:split", "Change traffic by hand, where no release does."),
 }
 PURPOSE = "Roll a backend change out in phases and never leave production unguarded."
 _OPTIONS = {"--version": "Show the version and exit.", "-h, --help": "Show this message and exit."}

@@ -22,7 +22,15 @@ from phasegate.domain.quantities import parse_duration
 from phasegate.ports import Ledger, RunStatus
 from phasegate.report.events_text import describe
 from phasegate.settings import Settings
-from phasegate.wiring import build_runs, known_plans, open_ledger, outside, read_bundle, read_plan
+from phasegate.wiring import (
+    build_runs,
+    known_plans,
+    open_ledger,
+    outside,
+    read_bundle,
+    read_plan,
+    settle_bundle,
+)
 
 PROMOTED, FAILED, ROLLED_BACK, WAITING = 0, 1, 3, 4
 LOOK = 1.0
@@ -38,6 +46,7 @@ async def start_and_follow(asked: dict[str, str], *, wait: bool, wait_limit: str
     settings = Settings()
     limit = _limit(wait_limit)
     check_input(settings, asked)
+    asked = {**asked, "bundle": await _settled(settings, asked["bundle"])}
     runs = build_runs(settings)
     try:
         run = await runs.start(dict(asked), idempotency_key=key or uuid.uuid4().hex)
@@ -46,6 +55,17 @@ async def start_and_follow(asked: dict[str, str], *, wait: bool, wait_limit: str
         return await follow(settings, runs, name=name, run=run, limit=limit) if wait else PROMOTED
     finally:
         await runs.aclose()
+
+
+async def _settled(settings: Settings, bundle: str) -> str:
+    """A bundle that can be read; a project is built here, once, so that the run takes up these very bytes."""
+    if not bundle:
+        return bundle
+    settled = await settle_bundle(settings, bundle)
+    read_bundle(settings, settled)
+    if settled != bundle:
+        click.echo(f"built {bundle}: {settled}")
+    return settled
 
 
 def _limit(text: str) -> timedelta:
@@ -70,8 +90,6 @@ def check_input(settings: Settings, asked: dict[str, str]) -> None:
             f"nothing is released until {freeze[0]:%Y-%m-%d %H:%M %Z}: {freeze[1]}; start it then, "
             "or say in --break-glass why it cannot wait"
         )
-    if asked["bundle"]:
-        read_bundle(settings, asked["bundle"])
 
 
 async def follow(settings: Settings, runs: PrefectRuns, *, name: str, run: str, limit: timedelta) -> int:
@@ -164,7 +182,7 @@ async def settle_drift(release: str, *, by: str, reason: str, restore: bool) -> 
 async def examine_service(service: str, *, bundle: str, version: str) -> int:
     """Print every obstacle on the way back to what is live; returns the exit code."""
     settings = Settings()
-    candidate = read_bundle(settings, bundle) if bundle else version
+    candidate = read_bundle(settings, await settle_bundle(settings, bundle)) if bundle else version
     async with outside(settings, role="preflight") as hands:
         if version:
             candidate = (await find_candidate(hands, service, version=version)).version

@@ -16,7 +16,7 @@ def who() -> str:
 @click.command()
 @click.option("--service", required=True, help="The Worker to release.")
 @click.option("--plan", default="production", show_default=True, help="Name of the rollout plan.")
-@click.option("--bundle", default="", help="Path of the bundle to release.")
+@click.option("--bundle", default="", help="A bundle, or a Worker project, which is built.")
 @click.option("--version", default="", help="Id or tag of a version that is already uploaded.")
 @click.option("--reason", required=True, help="Why this is released.")
 @click.option("--requested-by", default=who, show_default="$GITHUB_ACTOR or $USER", help="Who asks for it.")

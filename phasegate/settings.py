@@ -69,6 +69,12 @@ class Settings(BaseSettings):
         default=timedelta(seconds=60),
         description="A run waits this long in its process; for a longer wait it suspends",
     )
+    production_env: str = Field(
+        default="", description="Production's environment in wrangler's configuration; default the top level"
+    )
+    staging_env: str = Field(
+        default="staging", description="Staging's environment in wrangler's configuration"
+    )
 
     @property
     def plan_places(self) -> tuple[Path, ...]:

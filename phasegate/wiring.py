@@ -146,9 +146,14 @@ def build_runs(settings: Settings) -> PrefectRuns:
 
 async def open_ledger(settings: Settings) -> SqlLedger:
     """The ledger alone, ready for use."""
-    ledger = SqlLedger(settings.ledger or str(settings.project / ".phasegate" / "ledger.db"))
+    ledger = named_ledger(settings)
     await ledger.ready()
     return ledger
+
+
+def named_ledger(settings: Settings) -> SqlLedger:
+    """The ledger that is configured, whether or not there is one yet; nothing is created."""
+    return SqlLedger(settings.ledger or str(settings.project / ".phasegate" / "ledger.db"))
 
 
 async def shared(role: str = "run") -> Outside:
@@ -209,6 +214,27 @@ def read_plan(settings: Settings, name: str) -> RolloutPlan:
 def known_plans(settings: Settings) -> tuple[str, ...]:
     """The names of every plan that can be read."""
     return plan_names(settings.plan_places)
+
+
+async def settle_bundle(settings: Settings, path: str) -> str:
+    """
+    The path of a ready bundle: a Worker project at *path* is built and the build's path returned.
+
+    Raises BundleError or SettingsError when it cannot be built.
+    """
+    from phasegate.adapters.worker_build import Environments, build_project, is_project  # noqa: PLC0415
+
+    place = (settings.project / path).resolve()
+    if not is_project(place):
+        return path
+    environments = Environments(settings.production_env, settings.staging_env)
+    built = await build_project(place, kept_builds(settings), environments=environments)
+    return str(built.path)
+
+
+def kept_builds(settings: Settings) -> Path:
+    """The directory that built bundles are kept in."""
+    return (_beside_ledger(settings) / "bundles").resolve()
 
 
 def read_bundle(settings: Settings, path: str) -> Bundle:

@@ -16,7 +16,7 @@ from phasegate.domain.events import Candidate, Driven, Event, Outcome, PhaseBega
 from phasegate.domain.ledger import ReleaseState
 from phasegate.report.evidence import checklist_markdown, progress_markdown, verdict_markdown
 from phasegate.settings import Settings
-from phasegate.wiring import read_bundle, read_plan, shared
+from phasegate.wiring import read_bundle, read_plan, settle_bundle, shared
 from tasks.step import step
 
 
@@ -60,6 +60,7 @@ async def _candidate(
         raise FixTheInput("give either a bundle or a version, not both and not neither")
     if version:
         return await find_candidate(outside, service, version=version)
+    bundle = await settle_bundle(settings, bundle)
     return bundle_candidate(bundle, await asyncio.to_thread(read_bundle, settings, bundle))
 
 

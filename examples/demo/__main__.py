@@ -17,7 +17,7 @@ from types import FrameType
 from examples.demo.processes import Processes, StartError
 from examples.demo.screen import Screen
 from examples.demo.show import Show, TooLong
-from examples.demo.stage import GOOD, SERVICE, Stage, environment, front_door, set_up
+from examples.demo.stage import GOOD, SERVICE, TARGETS, Stage, environment, front_door, set_up
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.events import Outcome
 from phasegate.domain.ledger import ReleaseState
@@ -58,6 +58,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--keep", action="store_true", help="wait at the gates for a person, stay up at the end"
     )
+    parser.add_argument("--target", choices=tuple(TARGETS), default="python", help="what runs the versions")
     parser.add_argument("--rate", type=float, default=200.0, help="requests per second of the steady stream")
     return parser.parse_args()
 
@@ -68,7 +69,9 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def _play(processes: Processes, home: Path, arguments: argparse.Namespace, screen: Screen) -> int:
     bad = f"0.1.13-{arguments.bad}"
-    stage = set_up(processes, home, versions=(bad,), rate=arguments.rate, say=screen.say)
+    stage = set_up(
+        processes, home, versions=(bad,), rate=arguments.rate, say=screen.say, target=arguments.target
+    )
     screen.say(f"Prefect UI: {stage.ui}   service: {front_door(stage.edge)}")
     code = asyncio.run(_releases(stage, bad, arguments, screen))
     if arguments.keep:

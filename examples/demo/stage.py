@@ -13,6 +13,7 @@ from types import ModuleType
 
 import httpx
 
+from examples.demo.javascript import build_all, first_version
 from examples.demo.processes import Processes, free_port
 from phasegate.domain.plan import Environment
 from phasegate.settings import Settings
@@ -23,6 +24,8 @@ SAMPLE = ROOT / "examples" / "spring-rate-api"
 SERVICE = "spring-rate-api"
 POOL = "phasegate"
 GOOD = ("0.1.11", "0.1.12")
+# What runs the versions, and the sample in its language.
+TARGETS = {"python": SAMPLE, "workerd": ROOT / "examples" / "spring-rate-js"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def set_up(
     rate: float,
     say: object,
     deploy: tuple[str, ...] = ("--name", "release", "--name", "rollback"),
+    target: str = "python",
 ) -> Stage:
     """
     Start everything and wait until version 1 answers real requests.
@@ -82,8 +86,8 @@ def set_up(
     tell("local edge: starting")
     edge = _start_edge(processes, home)
     _point_at(processes, edge, port)
-    bundles = build_bundles(edge, home / "bundles", (*GOOD, *versions))
-    asyncio.run(_first_version(processes.env, bundles[GOOD[0]]))
+    bundles = build_bundles(edge, home / "bundles", (*GOOD, *versions), target=target)
+    asyncio.run(_first_version(bundles[GOOD[0]], target=target))
     tell(f"version {GOOD[0]} serves 100 % at {front_door(edge)}")
     tell("Prefect server: starting (the first start on an empty home takes half a minute)")
     api = f"http://127.0.0.1:{port}/api"
@@ -129,24 +133,28 @@ def _point_at(processes: Processes, edge: dict[str, object], port: int) -> None:
     os.environ.update({k: v for k, v in processes.env.items() if k.startswith(("PHASEGATE_", "PREFECT_"))})
 
 
-def build_bundles(edge: dict[str, object], out: Path, versions: tuple[str, ...]) -> dict[str, Path]:
+def build_bundles(
+    edge: dict[str, object], out: Path, versions: tuple[str, ...], *, target: str = "python"
+) -> dict[str, Path]:
     """Make the two databases, apply the migrations, and build every version against them."""
-    build = sample_module("build")
+    migrate = sample_module("build").apply_migrations
     databases = [_database(edge, f"{SERVICE}-{name}") for name in ("production", "staging")]
     for database in databases:
-        build.apply_migrations(str(edge["api_url"]), str(edge["account_id"]), str(edge["token"]), database)
+        migrate(str(edge["api_url"]), str(edge["account_id"]), str(edge["token"]), database)
     production, staging = databases
-    return {
-        version: build.build(version, out, database_id=production, staging_database_id=staging)
+    build = sample_module("build", of=TARGETS[target]).build
+    bundles = {
+        version: build(version, out, database_id=production, staging_database_id=staging)
         for version in versions
     }
+    return bundles if target == "python" else build_all(bundles, out / "built")
 
 
-def sample_module(name: str) -> ModuleType:
+def sample_module(name: str, *, of: Path = SAMPLE) -> ModuleType:
     """A module of the sample service, whose directory's name is no Python name."""
-    spec = importlib.util.spec_from_file_location(f"sample_{name}", SAMPLE / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"sample_{name}", of / f"{name}.py")
     if spec is None or spec.loader is None:
-        raise FileNotFoundError(SAMPLE / f"{name}.py")
+        raise FileNotFoundError(of / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -163,9 +171,12 @@ def _database(edge: dict[str, object], name: str) -> str:
     return str(answer.json()["result"]["uuid"])
 
 
-async def _first_version(env: dict[str, str], bundle: Path) -> None:
+async def _first_version(bundle: Path, *, target: str) -> None:
     settings = Settings()
     async with outside(settings, role="demo") as hands:
+        if target == "workerd":
+            await first_version(hands, settings, SERVICE, bundle)
+            return
         await hands.target.create(
             SERVICE, read_bundle(settings, str(bundle)), environment=Environment.PRODUCTION, release="first"
         )

@@ -6,6 +6,8 @@ production), optionally ``metadata.staging.json`` (what differs in staging) and
 ``modules/`` with the files as they are imported. A *bundle file* is the multipart
 body that ``wrangler versions upload --dry-run --outfile <file>`` writes; staging's
 differences are in ``<file>.staging.json`` next to it. Only bindings may differ.
+Static assets lie in ``assets/``, or in ``<file>.assets/``, and ``assets.config`` of the
+metadata (``<file>.assets.json``) says how they are served.
 """
 
 import json
@@ -13,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from phasegate.adapters.bundle_assets import read_assets
 from phasegate.adapters.bundle_multipart import parse_multipart
-from phasegate.domain.bundle import Bundle, Module
+from phasegate.domain.bundle import Asset, Bundle, Module
 from phasegate.domain.errors import BundleError
 from phasegate.domain.plan import Environment
 
@@ -49,26 +52,46 @@ def load_bundle(path: Path) -> Bundle:
 def _from_directory(path: Path) -> Bundle:
     production = _metadata(_read(path / "metadata.json"), place=path / "metadata.json")
     modules = tuple(_modules(path / "modules"))
-    return _bundle(modules, production, place=path / "metadata.json", staging=path / "metadata.staging.json")
+    staging = path / "metadata.staging.json"
+    assets = _assets(production, path / "assets", place=path / "metadata.json")
+    return _bundle(modules, production, place=path / "metadata.json", staging=staging, assets=assets)
 
 
 def _from_file(path: Path) -> Bundle:
     head, modules = parse_multipart(_read(path), place=str(path))
     _refuse_many(len(modules), place=path)
     staging = path.with_name(f"{path.name}.staging.json")
-    return _bundle(modules, _metadata(head, place=path), place=path, staging=staging)
+    production = _metadata(head, place=path)
+    config = path.with_name(f"{path.name}.assets.json")
+    if config.exists():
+        production["assets"] = {"config": _metadata(_read(config), place=config)}
+    assets = _assets(production, path.with_name(f"{path.name}.assets"), place=path)
+    return _bundle(modules, production, place=path, staging=staging, assets=assets)
 
 
-def _bundle(modules: tuple[Module, ...], production: dict[str, Any], *, place: Path, staging: Path) -> Bundle:
+def _assets(production: dict[str, Any], directory: Path, *, place: Path) -> tuple[Asset, ...]:
+    """The files that the metadata's ``assets`` are about; a token in it was for one upload only."""
+    told = production.get("assets")
+    if told is None:
+        return ()
+    if not directory.is_dir():
+        raise BundleError(f"{place}: assets: the files are missing; they belong into {directory}")
+    production["assets"] = {"config": dict(told.get("config") or {})}
+    return read_assets(directory)
+
+
+def _bundle(
+    modules: tuple[Module, ...],
+    production: dict[str, Any],
+    *,
+    place: Path,
+    staging: Path,
+    assets: tuple[Asset, ...],
+) -> Bundle:
     _refuse_missing_main(production, modules, place=place)
-    if "assets" in production:
-        raise BundleError(
-            f"{place}: assets: static assets need an upload session of their own, which phasegate does not "
-            "open; allowed is a bundle without assets"
-        )
     metadata = {Environment.PRODUCTION: production}
     metadata[Environment.STAGING] = _staging(production, staging) if staging.exists() else production
-    return Bundle(modules=modules, metadata=metadata)
+    return Bundle(modules=modules, metadata=metadata, assets=assets)
 
 
 def _staging(production: dict[str, Any], place: Path) -> dict[str, Any]:

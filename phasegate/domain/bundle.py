@@ -19,9 +19,19 @@ class Module(BaseModel):
     data: bytes
 
 
+class Asset(BaseModel):
+    """One static file, by the path it is served at (``/site/style.css``)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    content_type: str
+    data: bytes
+
+
 class Bundle(BaseModel):
     """
-    A Worker ready for upload: the same modules for every environment.
+    A Worker ready for upload: the same modules and assets for every environment.
 
     ``metadata`` is Cloudflare's upload metadata (main_module, bindings,
     compatibility_date, annotations); only bindings may differ per environment.
@@ -31,6 +41,7 @@ class Bundle(BaseModel):
 
     modules: tuple[Module, ...] = Field(min_length=1)
     metadata: dict[Environment, dict[str, Any]]
+    assets: tuple[Asset, ...] = ()
 
     @property
     def tag(self) -> str:
@@ -40,9 +51,11 @@ class Bundle(BaseModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hexadecimal, over every module's name, type and bytes and the production metadata."""
+        """SHA-256, in hexadecimal, over modules and assets (name, type, bytes) and production's metadata."""
         total = hashlib.sha256()
         for module in sorted(self.modules, key=lambda module: module.name):
             total.update(f"{module.name}\n{module.content_type}\n{len(module.data)}\n".encode() + module.data)
+        for asset in sorted(self.assets, key=lambda asset: asset.path):
+            total.update(f"{asset.path}\n{asset.content_type}\n{len(asset.data)}\n".encode() + asset.data)
         total.update(json.dumps(self.metadata[Environment.PRODUCTION], sort_keys=True).encode())
         return total.hexdigest()

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from phasegate.edge import (
     api_account,
+    api_assets,
     api_d1,
     api_deployments,
     api_edge,
@@ -29,6 +30,7 @@ _ROUTES = tuple(
     route
     for module in (
         api_account,
+        api_assets,
         api_scripts,
         api_versions,
         api_deployments,
@@ -55,6 +57,9 @@ def build(context: Context) -> ASGIApp:
 
 def _web_route(context: Context, route: Route, *, prefix: str, limited: bool = True) -> WebRoute:
     async def serve(request: Request) -> Response:
+        if route.own_token:
+            _check_account(context, request)
+            return await route.endpoint(context, request)
         token = token_of(request.headers, context.config.tokens)
         headers = context.limiter.count(token) if limited else {}
         _check_account(context, request)

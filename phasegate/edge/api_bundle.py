@@ -14,7 +14,7 @@ from phasegate.edge.model import Module
 
 MOST_BYTES = 64 * 1024 * 1024
 PYTHON = "text/x-python"
-JAVASCRIPT = frozenset({"application/javascript", "application/javascript+module", "text/javascript"})
+JAVASCRIPT = frozenset({"application/javascript+module", "text/javascript"})
 
 
 class Part(NamedTuple):
@@ -99,7 +99,6 @@ def _check_main(metadata: dict[str, Any], modules: tuple[Module, ...]) -> None:
     if len(set(names)) != len(names):
         raise invalid("Two modules have the same name")
     kind = modules[names.index(main)].content_type
-    if kind in JAVASCRIPT:
-        raise invalid(f"{main}: this edge runs Python Workers ({PYTHON}) and has no JavaScript runtime")
-    if kind != PYTHON:
-        raise invalid(f"{main}: a main module of type {kind} cannot run here; allowed: {PYTHON}")
+    if kind not in JAVASCRIPT | {PYTHON}:
+        allowed = f"{PYTHON}, {', '.join(sorted(JAVASCRIPT))}"
+        raise invalid(f"{main}: a main module of type {kind} cannot run here; allowed: {allowed}")

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from phasegate.edge.assets import Assets
 from phasegate.edge.auth import Limiter, Permission
 from phasegate.edge.config import EdgeConfig
 from phasegate.edge.d1_databases import Databases
@@ -32,6 +33,7 @@ class Context:
     faults: Faults
     calls: Calls
     limiter: Limiter
+    assets: Assets
 
     def script(self, request: Request) -> ScriptRecord:
         """The Worker that the path names, or 404."""
@@ -54,12 +56,17 @@ Endpoint = Callable[[Context, Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Route:
-    """One endpoint: *path* below ``/client/v4``, and the permission that it takes."""
+    """
+    One endpoint: *path* below ``/client/v4``, and the permission that it takes.
+
+    With *own_token* the bearer is no API token, and the endpoint itself proves it.
+    """
 
     method: str
     path: str
     endpoint: Endpoint
     permission: Permission | None = None
+    own_token: bool = False
 
 
 async def body_of(request: Request) -> Any:

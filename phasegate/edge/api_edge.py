@@ -1,4 +1,4 @@
-"""What only a local edge has: its faults and the record of its calls, below ``/edge``."""
+"""What only a local edge has: its faults, the record of its calls, its processes, below ``/edge``."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -43,10 +43,16 @@ async def delete_calls(context: Context, request: Request) -> Response:
     return answer([])
 
 
+async def get_running(context: Context, request: Request) -> Response:
+    """The versions that have a process now, with its id and the bytes it holds in memory."""
+    return answer(context.live.describe())
+
+
 ROUTES = (
     Route("GET", "/edge/faults", get_faults),
     Route("PUT", "/edge/faults", put_faults),
     Route("DELETE", "/edge/faults", delete_faults),
     Route("GET", "/edge/calls", get_calls),
     Route("DELETE", "/edge/calls", delete_calls),
+    Route("GET", "/edge/running", get_running),
 )

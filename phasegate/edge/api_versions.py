@@ -134,6 +134,8 @@ async def _upload(
         "bindings": _with_inherited(context, name, metadata),
         "annotations": _annotations(metadata) | {"workers/triggered_by": trigger},
     }
+    if isinstance(metadata.get("assets"), Mapping):
+        complete["assets"] = context.assets.claim(name, metadata["assets"])
     return await start_version(context, name, modules, complete, keep=trigger == "upload")
 
 

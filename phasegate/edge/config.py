@@ -31,7 +31,8 @@ class EdgeConfig:
     Without a *directory* the edge forgets everything when it closes. *telemetry_lag* is how old an
     event must be to show in queries (Cloudflare's GraphQL: one to two minutes); *graphql_lag* is the same
     for GraphQL and follows it when ``None``. One event in *sampling* is kept. *rate_limit* ``None`` is no
-    limit.
+    limit. *workerd* runs versions in JavaScript; ``None`` is the one that `find_workerd` finds.
+    At most *max_live* versions have a process; others sleep until a request wakes them.
     """
 
     host: str = "127.0.0.1"
@@ -47,6 +48,7 @@ class EdgeConfig:
     rate_limit: RateLimit | None = field(default_factory=RateLimit)
     split_mode: SplitMode = SplitMode.SMOOTH
     max_live: int = 12
+    workerd: Path | None = None
     drain_limit: timedelta = timedelta(seconds=30)
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import defaultdict
 from datetime import timedelta
+from typing import Any
 
 from phasegate.edge.model import DeploymentRecord, VersionRecord
 from phasegate.edge.runtime import Runtime
@@ -35,6 +36,10 @@ class Live:
     def wants(self, version_id: str) -> bool:
         """Whether a current deployment names this version."""
         return any(version_id in wanted for wanted in self._wanted.values())
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The versions that have a process: ``{id, script, pid, memory (bytes), exits}``."""
+        return self._runtime.describe()
 
     async def validate(self, version: VersionRecord, *, keep: bool) -> int:
         """

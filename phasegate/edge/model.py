@@ -30,6 +30,13 @@ class VersionRecord:
     created_on: str
 
     @property
+    def shown(self) -> dict[str, str]:
+        """What a ``version_metadata`` binding shows of it."""
+        annotations = self.metadata.get("annotations") or {}
+        tag = str(annotations.get("workers/tag", ""))
+        return {"id": self.id, "tag": tag, "timestamp": self.created_on}
+
+    @property
     def bindings(self) -> tuple[dict[str, Any], ...]:
         """The bindings of this version, as uploaded."""
         return tuple(self.metadata.get("bindings", ()))

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from phasegate.edge.model import VersionRecord
-from phasegate.edge.runtime_modules import StartupFailed, write_modules
+from phasegate.edge.runtime_launch import Launch, Places, prepare
+from phasegate.edge.runtime_modules import StartupFailed
 from phasegate.edge.runtime_process import VersionProcess
 
 __all__ = ["NotServing", "Runtime", "StartupFailed"]
@@ -28,7 +29,7 @@ class NotServing(Exception):
 @dataclass
 class _Entry:
     version: VersionRecord
-    configuration: dict[str, Any]
+    launch: Launch
     process: VersionProcess | None = None
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     exits: int = 0
@@ -57,6 +58,8 @@ class Runtime:
     longest and for which ``keep(version_id)`` is false. Such a version sleeps: the next
     request starts it again. A version that dies is also started by the next request,
     at once after its first death and with a growing back-off after the next ones.
+    Python is run by this edge's own program, JavaScript by *workerd*, whose databases
+    and files are served on the Unix socket *inside*.
     """
 
     def __init__(
@@ -64,11 +67,13 @@ class Runtime:
         *,
         d1_socket: Path,
         workdir: Path,
+        inside: Path | None = None,
+        workerd: Path | None = None,
         max_live: int = 12,
         startup_limit: timedelta = timedelta(seconds=10),
     ) -> None:
         self.keep: Callable[[str], bool] = lambda _: False
-        self._d1_socket = d1_socket
+        self._places = Places(d1_socket, inside or workdir / "inside.sock", workerd)
         self._max_live = max_live
         self._limit = startup_limit
         self._entries: dict[str, _Entry] = {}
@@ -102,7 +107,7 @@ class Runtime:
         if entry is None or not entry.live:
             raise NotServing(f"version {version_id} is not running")
         entry.used_at = asyncio.get_running_loop().time()
-        return str(entry.configuration["socket"])
+        return str(entry.launch.socket)
 
     async def reach(self, version_id: str) -> str:
         """As ``address``, but starts a version that died or sleeps. Raises NotServing while it backs off."""
@@ -139,6 +144,24 @@ class Runtime:
         entry = self._entries.get(version_id)
         return entry.process.pid if entry and entry.process and entry.live else None
 
+    def memory(self, version_id: str) -> int:
+        """Bytes that a live version holds in memory; 0 for one that is not live."""
+        entry = self._entries.get(version_id)
+        return entry.process.memory if entry and entry.process and entry.live else 0
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The live versions: ``{id, script, pid, memory (bytes), exits}``."""
+        return [
+            {
+                "id": version_id,
+                "script": self._entries[version_id].version.script,
+                "pid": self.pid(version_id),
+                "memory": self.memory(version_id),
+                "exits": self.exits(version_id),
+            }
+            for version_id in self.running
+        ]
+
     def lines(self, version_id: str) -> tuple[str, ...]:
         """The last lines a version wrote to its output."""
         entry = self._entries.get(version_id)
@@ -158,7 +181,7 @@ class Runtime:
             return
         async with entry.starting:
             await self._end(entry)
-        await asyncio.to_thread(shutil.rmtree, entry.configuration["root"], ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, entry.launch.root, ignore_errors=True)
 
     async def close(self) -> None:
         """End every version and remove what was written."""
@@ -172,25 +195,12 @@ class Runtime:
         if self._closed:
             raise StartupFailed("the edge is closing")
         root = Path(tempfile.mkdtemp(prefix=f"{version.id[:8]}-", dir=self._modules))
+        socket = self._sockets / f"{root.name}.sock"
         try:
-            main_module = write_modules(version, root)
+            return _Entry(version, prepare(version, root=root, socket=socket, places=self._places))
         except StartupFailed:
             shutil.rmtree(root, ignore_errors=True)
             raise
-        annotations = version.metadata.get("annotations") or {}
-        configuration = {
-            "root": str(root),
-            "main_module": main_module,
-            "socket": str(self._sockets / f"{root.name}.sock"),
-            "d1_socket": str(self._d1_socket),
-            "bindings": version.bindings,
-            "version": {
-                "id": version.id,
-                "tag": str(annotations.get("workers/tag", "")),
-                "timestamp": version.created_on,
-            },
-        }
-        return _Entry(version, configuration)
 
     def _refuse_while_backing_off(self, entry: _Entry) -> None:
         left = entry.died_at + entry.back_off() - asyncio.get_running_loop().time()
@@ -213,7 +223,7 @@ class Runtime:
     async def _launch(self, entry: _Entry) -> None:
         loop = asyncio.get_running_loop()
         try:
-            process = await VersionProcess.launch(entry.configuration, limit=self._limit)
+            process = await VersionProcess.launch(entry.launch, limit=self._limit)
         except StartupFailed:
             if entry.started_at:
                 self._count_death(entry)

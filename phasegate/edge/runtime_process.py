@@ -1,16 +1,14 @@
 """The edge's end of one version's process."""
 
 import asyncio
-import json
 import os
-import sys
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
+from phasegate.edge.runtime_launch import Launch
 from phasegate.edge.runtime_modules import StartupFailed
 
 PACKAGE_ROOT = str(Path(__file__).parents[2])
@@ -18,6 +16,7 @@ PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 GRACE = 3.0
 LINES_KEPT = 100
 LINE_LIMIT = 2000
+CONTROL_LINE = 1024 * 1024
 
 
 def child_environment(ours: Mapping[str, str]) -> dict[str, str]:
@@ -30,26 +29,31 @@ class VersionProcess:
     """One process; ``exited`` is set once it is gone, however it went."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
         self._process = process
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         self.exited = asyncio.Event()
-        self._tasks = (asyncio.create_task(self._log()), asyncio.create_task(self._await_exit()))
+        self._logs = {asyncio.create_task(self._log(process.stderr))}
+        self._ending = asyncio.create_task(self._await_exit())
 
     @classmethod
-    async def launch(cls, configuration: dict[str, Any], *, limit: timedelta) -> "VersionProcess":
+    async def launch(cls, launch: Launch, *, limit: timedelta) -> "VersionProcess":
         """Start a process and wait until it serves. Raises StartupFailed."""
+        # workerd does not take the place of a socket that an earlier process left behind.
+        await asyncio.to_thread(launch.socket.unlink, missing_ok=True)
         # Spawned on the loop's own thread: the kernel ties the child's life to the thread that forked it.
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "phasegate.edge.worker_process", "--parent", str(os.getpid())),
+            *launch.command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=child_environment(os.environ),
-            cwd=configuration["root"],
+            cwd=launch.root,
+            limit=CONTROL_LINE,
         )
         version = cls(process)
         try:
-            await version._ready(configuration, limit=limit)
+            await version._ready(launch, limit=limit)
         except BaseException:
             version.kill()
             await version.exited.wait()
@@ -71,6 +75,15 @@ class VersionProcess:
         """The last lines the version wrote."""
         return tuple(self._lines)
 
+    @property
+    def memory(self) -> int:
+        """Bytes of it in memory now; 0 once it is gone, or where the kernel does not tell."""
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError):
+            return 0
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     def kill(self) -> None:
         """End it without asking."""
         with suppress(ProcessLookupError):
@@ -86,32 +99,30 @@ class VersionProcess:
             self.kill()
             await self.exited.wait()
 
-    async def _ready(self, configuration: dict[str, Any], *, limit: timedelta) -> None:
+    async def _ready(self, launch: Launch, *, limit: timedelta) -> None:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        stdin.write(json.dumps(configuration).encode() + b"\n")
+        stdin.write(launch.first_words)
         try:
             async with asyncio.timeout(limit.total_seconds()):
-                word = await stdout.readline()
+                await self._until_ready(launch, stdout)
         except TimeoutError:
             raise StartupFailed(f"not ready within {limit.total_seconds():g} s") from None
-        answer = json.loads(word) if word else {"error": await self._last_words()}
-        if "error" in answer:
-            raise StartupFailed(answer["error"])
+        self._logs.add(asyncio.create_task(self._log(stdout)))
 
-    async def _last_words(self) -> str:
-        await asyncio.wait(self._tasks)
-        said = [line for line in self._lines if line.strip()]
-        if said:
-            return said[-1]
-        return f"the process ended with code {self._process.returncode} before it served"
+    async def _until_ready(self, launch: Launch, stdout: asyncio.StreamReader) -> None:
+        while line := await stdout.readline():
+            if launch.ready(line):
+                return
+            self._lines.append(line.decode(errors="replace").rstrip("\n")[:LINE_LIMIT])
+        await asyncio.wait((*self._logs, self._ending))
+        ended = f"the process ended with code {self._process.returncode} before it served"
+        raise StartupFailed(launch.why(self.lines) or ended)
 
-    async def _log(self) -> None:
-        stderr = self._process.stderr
-        assert stderr is not None
+    async def _log(self, stream: asyncio.StreamReader) -> None:
         rest = ""
-        while piece := await stderr.read(65536):
+        while piece := await stream.read(65536):
             *lines, rest = (rest + piece.decode(errors="replace")).split("\n")
             self._lines.extend(line[:LINE_LIMIT] for line in lines)
             rest = rest[-LINE_LIMIT:]
@@ -122,5 +133,6 @@ class VersionProcess:
         await self._process.wait()
         self.exited.set()
         # A grandchild may hold the pipe open; its words are not worth waiting for.
-        await asyncio.wait((self._tasks[0],), timeout=0.5)
-        self._tasks[0].cancel()
+        await asyncio.wait(self._logs, timeout=0.5)
+        for log in self._logs:
+            log.cancel()

@@ -5,7 +5,6 @@ import contextlib
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +13,7 @@ import uvicorn
 
 from phasegate.edge.api import PREFIX, build
 from phasegate.edge.api_context import Context
+from phasegate.edge.assets import Assets
 from phasegate.edge.auth import Limiter
 from phasegate.edge.config import EdgeConfig
 from phasegate.edge.connections import CuttableProtocol
@@ -21,13 +21,14 @@ from phasegate.edge.d1_bridge import Bridge
 from phasegate.edge.d1_databases import Databases
 from phasegate.edge.faults import Faults
 from phasegate.edge.faults_http import Calls
+from phasegate.edge.inside import Inside
 from phasegate.edge.live import Live
 from phasegate.edge.runtime import Runtime, StartupFailed
+from phasegate.edge.serving import NotStarted, PartServer
 from phasegate.edge.splitter import Splitter
 from phasegate.edge.state import State
 from phasegate.edge.telemetry import Telemetry
-
-START_LIMIT = 10.0
+from phasegate.edge.workerd import find_workerd
 
 
 class EdgeError(RuntimeError):
@@ -128,6 +129,7 @@ class Edge:
             self.faults,
             self.calls,
             Limiter(self.config.rate_limit),
+            Assets(state),
         )
         try:
             await live.resume()
@@ -139,7 +141,16 @@ class Edge:
         bridge = Bridge(databases)
         self._parts.push_async_callback(bridge.close)
         await bridge.serve(work / "d1.sock")
-        runtime = Runtime(d1_socket=work / "d1.sock", workdir=work / "run", max_live=self.config.max_live)
+        inside = Inside(databases, state)
+        self._parts.push_async_callback(inside.close)
+        await inside.serve(work / "inside.sock")
+        runtime = Runtime(
+            d1_socket=work / "d1.sock",
+            inside=work / "inside.sock",
+            workerd=self.config.workerd or find_workerd(),
+            workdir=work / "run",
+            max_live=self.config.max_live,
+        )
         self._runtime = runtime
         self._parts.push_async_callback(runtime.close)
         splitter = Splitter(runtime, record=self.telemetry.record, mode=self.config.split_mode)
@@ -155,7 +166,7 @@ class Edge:
     async def _serve_api(self, context: Context) -> None:
         listener = _listen(self.config.host, self.config.api_port)
         self.api_port = listener.getsockname()[1]
-        server = _Server(
+        server = PartServer(
             uvicorn.Config(
                 build(context),
                 http=CuttableProtocol,
@@ -170,27 +181,10 @@ class Edge:
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         self._parts.push_async_callback(server.end, serving)
-        await server.ready(serving)
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the program that the edge is part of."""
-        yield
-
-    async def ready(self, serving: asyncio.Task[None]) -> None:
-        """Wait until requests are taken."""
-        deadline = asyncio.get_running_loop().time() + START_LIMIT
-        while not self.started:
-            if serving.done() or asyncio.get_running_loop().time() > deadline:
-                raise EdgeError("the API did not start")
-            await asyncio.sleep(0.005)
-
-    async def end(self, serving: asyncio.Task[None]) -> None:
-        """Stop taking requests, give those in flight a second, and close."""
-        self.should_exit = True
-        await serving
+        try:
+            await server.ready(serving, what="the API")
+        except NotStarted as error:
+            raise EdgeError(str(error)) from None
 
 
 def _made(directory: Path) -> Path:

@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS deployments (
     versions TEXT NOT NULL, source TEXT NOT NULL, annotations TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS databases (
     id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_on TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS assets (hash TEXT PRIMARY KEY, content_type TEXT NOT NULL, data BLOB NOT NULL);
 """
 
 
@@ -186,6 +187,16 @@ class State:
     def delete_database(self, database_id: str) -> None:
         """Forget a database."""
         self._rows.execute("DELETE FROM databases WHERE id = ?", (database_id,))
+
+    def add_asset(self, digest: str, content_type: str, data: bytes) -> None:
+        """Store a file of static assets; equal digests are equal files."""
+        self._rows.execute("INSERT OR REPLACE INTO assets VALUES (?, ?, ?)", (digest, content_type, data))
+
+    def asset(self, digest: str) -> tuple[str, bytes] | None:
+        """The content type and the bytes of a stored file."""
+        sql = "SELECT content_type, data FROM assets WHERE hash = ?"
+        row = self._rows.execute(sql, (digest,)).fetchone()
+        return (row[0], row[1]) if row else None
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self._rows)

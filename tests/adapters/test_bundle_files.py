@@ -130,7 +130,7 @@ def test_a_bundle_file_takes_stagings_bindings_from_the_file_next_to_it(tmp_path
         ({"bindings": []}, "main_module: None is no module"),
         (["not", "an", "object"], "must be a JSON object"),
         ({**METADATA, "bindings": {"KEY": "hunter2-hunter2"}}, "bindings: must be a JSON array"),
-        ({**METADATA, "assets": {"config": {}}}, "assets: static assets need an upload session"),
+        ({**METADATA, "assets": {"config": {}}}, "assets: the files are missing; they belong into"),
     ],
 )
 def test_metadata_that_cannot_be_uploaded_is_refused_by_place(tmp_path, metadata, words):

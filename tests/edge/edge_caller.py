@@ -41,6 +41,12 @@ class Caller:
         assert response.status_code == expect, response.text
         return response.json()["result"]
 
+    async def edge_call(self, method, path, **body):
+        """The ``result`` of a call of the edge's own."""
+        response = await self.http.request(method, self.edge.origin + path, **body)
+        assert response.status_code == 200, response.text
+        return response.json()["result"]
+
     async def refusal(self, method, path, **body):
         """The HTTP status and the first error code of a refused call."""
         response = await self.http.request(method, self.account + path, **body)

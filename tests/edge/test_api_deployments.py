@@ -140,17 +140,17 @@ async def test_a_version_that_throws_at_start_is_refused(api):
     assert len((await api.call("GET", f"{DEMO}/versions"))["items"]) == 1
 
 
-async def test_javascript_is_refused_in_words(api):
+async def test_another_language_is_refused_in_words(api):
     """
-    This edge has no JavaScript runtime, and says so.
+    This edge runs Python and JavaScript modules, and says so.
     """
-    parts = bundle(main_module="index.js")
-    parts["index.js"] = ("index.js", b"export default {}", "application/javascript+module")
+    parts = bundle(main_module="index.wasm")
+    parts["index.wasm"] = ("index.wasm", b"", "application/wasm")
 
     response = await api.http.put(api.account + DEMO, files=parts)
 
     assert response.status_code == 400
-    assert "Python Workers" in response.json()["errors"][0]["message"]
+    assert "allowed: text/x-python, application/javascript+module" in response.json()["errors"][0]["message"]
 
 
 @pytest.mark.parametrize(

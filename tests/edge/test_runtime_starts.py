@@ -90,16 +90,14 @@ async def test_modules_stay_in_their_bundle(runtime: Runtime, name: str):
         await runtime.start(version)
 
 
-async def test_javascript_is_refused_by_name(runtime: Runtime):
+async def test_javascript_without_its_runtime_is_refused_in_words(runtime: Runtime):
     """
-    Rather than failing in the middle of it.
+    Whoever sees it should know what to install.
     """
     modules = (Module("index.js", "application/javascript+module", b"export default {}"),)
     version = VersionRecord("1" * 36, 1, "rates", modules, {"main_module": "index.js"}, "")
 
-    with pytest.raises(
-        StartupFailed, match="is application/javascript\\+module; this edge runs text/x-python"
-    ):
+    with pytest.raises(StartupFailed, match=r"index\.js is JavaScript.*there is none: install it with"):
         await runtime.start(version)
 
 

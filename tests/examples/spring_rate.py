@@ -1,6 +1,7 @@
 """Bundles of the sample service, served by real processes on loopback."""
 
 import importlib.util
+import json
 import sqlite3
 import subprocess
 import sys
@@ -16,9 +17,10 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "spring-rate-api"
 HERE = Path(__file__).resolve().parent
 
 
-def example(name: str) -> ModuleType:
-    """A program of the example, imported from its file."""
-    spec = importlib.util.spec_from_file_location(f"spring_rate_{name}", EXAMPLE / f"{name}.py")
+def example(name: str, *, of: str = EXAMPLE.name) -> ModuleType:
+    """A program of an example, imported from its file."""
+    path = EXAMPLE.parent / of / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{of.replace('-', '_')}_{name}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -28,10 +30,10 @@ def example(name: str) -> ModuleType:
 
 @dataclass(frozen=True)
 class Worker:
-    """A running version."""
+    """A running version; one in JavaScript has no process of its own to show."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | None = None
 
     def client(self) -> httpx.Client:
         """An HTTP client of it, without a session."""
@@ -71,3 +73,38 @@ def running(bundle: Path, metadata: str, database: Path) -> Iterator[Worker]:
     finally:
         process.kill()
         process.wait(10)
+
+
+class JavascriptHost:
+    """One process that serves every JavaScript version asked for."""
+
+    def __init__(self, root: Path) -> None:
+        command = [sys.executable, str(HERE / "javascript_host.py"), str(root)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> "JavascriptHost":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        finally:
+            self._process.kill()
+
+    def start(self, project: Path, *, version: str, environment: str, migrated: bool) -> Worker:
+        """Start one version."""
+        asked = {
+            "project": str(project),
+            "version": version,
+            "environment": environment,
+            "migrated": migrated,
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        said = json.loads(self._process.stdout.readline())
+        assert isinstance(said, int), f"the version did not start: {said['error']}"
+        return Worker(f"http://127.0.0.1:{said}")

@@ -122,7 +122,11 @@ def main() -> int:
 def _chosen(table: list[Cell], number: int, *, who: str) -> list[Cell]:
     """A sample that is the same every time, of each kind as many; of keepers with a shared ledger."""
     kinds = [who] if who else ["driver", "keeper", "edge"]
-    groups = [[cell for cell in table if cell.who == kind] for kind in kinds]
+    # Of two keepers either may write an event; each makes its own calls.
+    groups = [
+        [cell for cell in table if cell.who == kind and not (who and " event " in cell.point)]
+        for kind in kinds
+    ]
     for group in groups:
         random.Random(SEED).shuffle(group)
     mixed = [cell for several in zip_longest(*groups) for cell in several if cell is not None]

@@ -107,7 +107,7 @@ def settings_for(edge: Edge, home: Path, **changes: object) -> Settings:
 
 async def _bundles(edge: Edge, home: Path, versions: tuple[str, ...]) -> dict[str, Path]:
     build = sample_module("build")
-    ids = [await _database(edge, f"{SERVICE}-{name}") for name in ("production", "staging")]
+    ids = [await make_database(edge, f"{SERVICE}-{name}") for name in ("production", "staging")]
     for database in ids:
         await asyncio.to_thread(build.apply_migrations, edge.api_url, edge.account_id, edge.token, database)
     return {
@@ -116,7 +116,8 @@ async def _bundles(edge: Edge, home: Path, versions: tuple[str, ...]) -> dict[st
     }
 
 
-async def _database(edge: Edge, name: str) -> str:
+async def make_database(edge: Edge, name: str) -> str:
+    """A new D1 database; its id."""
     async with httpx.AsyncClient(timeout=30) as client:
         answer = await client.post(
             f"{edge.api_url}/accounts/{edge.account_id}/d1/database",

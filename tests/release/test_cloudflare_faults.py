@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from phasegate.actions.advancing import call_off, judge_phase
+from phasegate.actions.advancing import begin_soak, call_off, judge_phase
 from phasegate.actions.deploying import promote, upload
 from phasegate.actions.judging import Judging
 from phasegate.domain.decision import Action
@@ -16,7 +16,7 @@ from phasegate.edge.faults import Fault
 from phasegate.wiring import read_bundle
 from tests.release.hands import kinds, looked
 from tests.release.stage import SECOND, Stage, stage
-from tests.release.test_keeper_takes_back import RELEASE, open_only, opened
+from tests.release.test_keeper_takes_back import RELEASE, began_partial, open_only, opened
 
 SPLIT = {"method": "POST", "path": "/deployments$"}
 
@@ -44,6 +44,7 @@ async def test_a_lost_answer_to_a_traffic_write_is_resolved_by_reading(tmp_path:
         before = writes(world)
         fail(world, kind=kind, seconds=0, times=1)
 
+        await world.hands.journal.record(RELEASE, began_partial)
         state = await promote(world.hands, RELEASE, plan.phase("partial"))
 
         assert writes(world) == before + 1
@@ -92,16 +93,19 @@ async def test_a_phase_is_not_passed_while_the_traffic_lags_behind_its_split(tmp
         plan = world.plan()
         await opened(world, "0.1.12", plan)
         fail(world, kind="lag", seconds=60)
-        await promote(world.hands, RELEASE, plan.phase("partial"))
-        phase = plan.phase("canary")
+        await world.hands.journal.record(RELEASE, began_partial)
+        phase = plan.phase("partial")
+        await promote(world.hands, RELEASE, phase)
+        now = world.hands.clock.now()
+        await begin_soak(world.hands, RELEASE, phase, since=now, until=now + 4 * SECOND)
         traffic = asyncio.create_task(world.traffic(seconds=4, rate=60))
         await traffic
         await world.hands.clock.sleep(2 * SECOND)
 
-        decision = await judge_phase(world.hands, RELEASE, phase.model_copy(update={"weight": 50}), Judging())
+        decision = await judge_phase(world.hands, RELEASE, phase, Judging())
         state = await world.state(RELEASE)
 
         assert await world.weights() == {"0.1.11": 50, "0.1.12": 50}
         assert decision is not None
         assert decision.action is not Action.PROMOTE
-        assert "canary" not in state.followed
+        assert "partial" not in state.followed

@@ -17,7 +17,7 @@ from phasegate.domain.plan import OnForeign
 from phasegate.domain.versions import Split
 from tests.release.hands import behind, deploy, foreign_version, kinds, looked, pages, planned
 from tests.release.stage import SERVICE, Stage, stage
-from tests.release.test_keeper_takes_back import RELEASE, opened
+from tests.release.test_keeper_takes_back import RELEASE, began_partial, opened
 
 
 async def test_a_foreign_deployment_holds_the_release_until_a_person_restores(tmp_path: Path):
@@ -32,6 +32,7 @@ async def test_a_foreign_deployment_holds_the_release_until_a_person_restores(tm
         await looked(world)
         noticed = await world.state(RELEASE)
         await looked(world, times=2)
+        await world.hands.journal.record(RELEASE, began_partial)
         with pytest.raises(Drift, match="phasegate drift accept"):
             await promote(world.hands, RELEASE, plan.phase("partial"))
         held = await world.hands.target.live(SERVICE)
@@ -142,6 +143,7 @@ async def test_a_reading_that_lags_is_no_foreign_deployment(tmp_path: Path):
         late = behind(world, older, reads=3)
 
         await looked(late, times=2)
+        await late.hands.journal.record(RELEASE, began_partial)
         state = await promote(late.hands, RELEASE, plan.phase("partial"))
 
         assert "drifted" not in await kinds(world)
@@ -242,6 +244,7 @@ async def test_a_deployment_overwritten_in_the_moment_of_writing_is_paged(tmp_pa
         hands = replace(world.hands, target=CloudflareTarget(client, front_door=world.settings.front_door))
 
         client.theirs = theirs
+        await hands.journal.record(RELEASE, began_partial)
         await promote(hands, RELEASE, plan.phase("partial"))
         await client.close()
 

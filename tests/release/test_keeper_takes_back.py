@@ -10,6 +10,7 @@ from phasegate.actions.gates import ask
 from phasegate.actions.opening import open_release
 from phasegate.domain.errors import Refused
 from phasegate.domain.events import PhaseBegan
+from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment, RolloutPlan
 from phasegate.edge.faults import Fault
 from phasegate.keeper.loop import Keeper
@@ -53,6 +54,11 @@ async def at_phase(world: Stage, version: str, plan: RolloutPlan, name: str) -> 
 
 def _began(known: str, name: str) -> PhaseBegan | None:
     return None if known == name else PhaseBegan(phase=name)
+
+
+def began_partial(state: ReleaseState) -> PhaseBegan | None:
+    """The partial phase begins."""
+    return _began(state.phase, "partial")
 
 
 async def watched(settings: Settings, *, until, limit: float) -> bool:

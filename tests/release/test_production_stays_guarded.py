@@ -12,6 +12,7 @@ from phasegate.actions.deploying import promote
 from phasegate.actions.judging import Judging
 from phasegate.actions.rollback import restore
 from phasegate.domain.errors import Drift, Superseded
+from phasegate.domain.events import PhaseBegan
 from phasegate.domain.plan import Environment
 from phasegate.domain.versions import Split
 from phasegate.edge.faults import Fault
@@ -115,6 +116,7 @@ async def test_the_right_to_act_is_kept_while_a_write_is_slow(
         await opened(world, "0.1.12", plan)
         slow = {"method": "POST", "path": "/deployments$"}
         world.edge.faults.add(Fault.read({"kind": "slow", "seconds": 3, "match": slow}))
+        await world.hands.journal.record(RELEASE, lambda s: _began(s.phase, "partial"))
         writing = asyncio.create_task(promote(world.hands, RELEASE, plan.phase("partial")))
         await asyncio.sleep(2)
 
@@ -126,6 +128,10 @@ async def test_the_right_to_act_is_kept_while_a_write_is_slow(
 
         assert state.canary is not None
         assert state.live.split.weight(state.canary.id) == 50
+
+
+def _began(known: str, name: str) -> PhaseBegan | None:
+    return None if known == name else PhaseBegan(phase=name)
 
 
 async def _foreign(world: Stage) -> None:

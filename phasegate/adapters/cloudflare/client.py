@@ -83,6 +83,12 @@ class CloudflareClient:
         """POST a question that changes nothing; repeated and answered as in `read`."""
         return await self._patiently(lambda: self._send("POST", path, json=question))
 
+    async def send_files(self, path: str, parts: Parts, *, token: SecretStr) -> Any:
+        """POST base64 files by a session's own *token*; repeated as in `read`: equal names, equal bytes."""
+        params = {"base64": "true"}
+        auth = BearerToken(token)
+        return await self._patiently(lambda: self._send("POST", path, params=params, files=parts, auth=auth))
+
     async def query(self, text: str, variables: Mapping[str, Any], *, budget: float | None = None) -> Any:
         """POST a GraphQL question, repeated and answered as in `read`, for *budget* seconds; its ``data``."""
         body = {"query": text, "variables": dict(variables)}

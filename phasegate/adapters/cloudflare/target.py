@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from phasegate.adapters.cloudflare import uploads, way_back
+from phasegate.adapters.cloudflare.assets import upload_assets
 from phasegate.adapters.cloudflare.client import CloudflareClient, script_path
 from phasegate.adapters.cloudflare.envelope import NotActed, Rejected
 from phasegate.adapters.cloudflare.wire import (
@@ -117,7 +118,7 @@ class CloudflareTarget:
         return await bring_about(
             read,
             lambda: self._upload(
-                "POST", script_path(worker, "versions"), bundle, environment=environment, mark=mark
+                worker, ("POST", script_path(worker, "versions")), bundle, environment=environment, mark=mark
             ),
             patience=self._patience,
             what=f"the upload to {worker}",
@@ -163,9 +164,11 @@ class CloudflareTarget:
         )
 
     async def _upload(
-        self, method: str, path: str, bundle: Bundle, *, environment: Environment, mark: str
+        self, worker: str, how: tuple[str, str], bundle: Bundle, *, environment: Environment, mark: str
     ) -> None:
-        parts = uploads.upload_parts(bundle, environment=environment, mark=mark)
+        method, path = how
+        assets = await upload_assets(self._client, worker, bundle.assets) if bundle.assets else ""
+        parts = uploads.upload_parts(bundle, environment=environment, mark=mark, assets=assets)
         await _refusable(
             lambda: self._client.write(method, path, params={"bindings_inherit": "strict"}, parts=parts),
             lambda refusal: BundleError(
@@ -183,7 +186,7 @@ class CloudflareTarget:
         if tries and await self.live(worker) is not None:
             raise Unconfirmed(f"{worker} exists now, but nothing shows that this release created it")
         tries.append("sent")
-        await self._upload("PUT", script_path(worker), bundle, environment=environment, mark=mark)
+        await self._upload(worker, ("PUT", script_path(worker)), bundle, environment=environment, mark=mark)
         tries.append("accepted")
 
     async def _created(self, worker: str, mark: str, *, tries: list[str]) -> Version | None:

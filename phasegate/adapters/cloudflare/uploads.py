@@ -29,14 +29,17 @@ def cut(message: str) -> str:
     return message.encode()[:MESSAGE_BYTES].decode(errors="ignore")
 
 
-def upload_parts(bundle: Bundle, *, environment: Environment, mark: str) -> Parts:
+def upload_parts(bundle: Bundle, *, environment: Environment, mark: str, assets: str = "") -> Parts:
     """
     The parts of ``POST …/versions`` and ``PUT …/scripts/<name>``.
 
     ``metadata`` comes first and has no file name; each module is a part named as it
-    is imported. The bundle's own tag stays, its message follows the mark.
+    is imported. The bundle's own tag stays, its message follows the mark. *assets* is
+    the completion token of the files that were brought over before.
     """
     metadata = _marked(bundle.metadata[environment], mark)
+    if assets:
+        metadata["assets"] = {**(metadata.get("assets") or {}), "jwt": assets}
     head = ("metadata", (None, json.dumps(metadata).encode(), "application/json"))
     return [head, *((m.name, (m.name, m.data, m.content_type)) for m in bundle.modules)]
 
