@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import ValidationError
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.engine import Row as SqlRow
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -149,13 +149,15 @@ def _recorded(row: SqlRow[Any]) -> Recorded:
 
 async def listed(db: AsyncConnection, *, active: bool | None, service: str) -> tuple[Row, ...]:
     """Releases, newest first."""
-    query = select(RELEASES).order_by(RELEASES.c.opened_at.desc(), RELEASES.c.release.desc())
+    newest = select(func.max(EVENTS.c.seq)).where(EVENTS.c.release == RELEASES.c.release)
+    query = select(RELEASES, newest.scalar_subquery().label("seq"))
+    query = query.order_by(RELEASES.c.opened_at.desc(), RELEASES.c.release.desc())
     if active is not None:
         query = query.where(RELEASES.c.active == active)
     if service:
         query = query.where(RELEASES.c.service == service)
     return tuple(
-        Row(release=row.release, service=row.service, opened_at=row.opened_at, active=row.active)
+        Row(row.release, row.service, row.opened_at, active=row.active, seq=row.seq)
         for row in await db.execute(query)
     )
 

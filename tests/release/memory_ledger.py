@@ -76,7 +76,7 @@ class MemoryLedger:
             if active is not None and active is over:
                 continue
             if service in ("", opened.service):
-                found.append(Row(release, opened.service, rows[0].at, not over))
+                found.append(Row(release, opened.service, rows[0].at, not over, len(rows)))
         return tuple(found)
 
     async def take(self, release: str, *, holder: str, ttl: timedelta, now: datetime) -> Lease:
