@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from phasegate.adapters.ledger_leases import check_fence
 from phasegate.adapters.ledger_schema import EVENTS, RELEASES, utc
-from phasegate.domain.errors import LedgerBroken, Refused, Superseded
+from phasegate.domain.errors import LedgerBroken, Refused, ServiceTaken, Superseded
 from phasegate.domain.events import EVENT, Ended, Event, Opened, Recorded
 from phasegate.domain.ledger import GENESIS, chain
 from phasegate.ports import Row
@@ -61,9 +61,10 @@ def _same(first: Recorded, event: Opened) -> Recorded:
 async def _refuse_second(db: AsyncConnection, release: str, service: str) -> None:
     query = select(RELEASES.c.release).where(RELEASES.c.service == service, RELEASES.c.active)
     if (taken := await db.scalar(query)) is not None:
-        raise Refused(
+        raise ServiceTaken(
             f"release {release!r} cannot open: {service!r} is being released by {taken!r}; "
-            f"wait until that has ended, or take it back with `phasegate abort {taken}`"
+            f"wait until that has ended, or take it back with `phasegate abort {taken}`; "
+            "--queue waits, --supersede takes back and waits"
         )
 
 
