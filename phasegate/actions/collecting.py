@@ -45,7 +45,8 @@ async def _collect(
     # asked for when the source has just answered, so that one that is away is not waited for twice.
     if stored is None and batch.minutes and worker == state.service:
         await remember(outside, state, before=first)
-    await ledger.add_minutes(state.release, worker, batch.minutes)
+    if batch.minutes:
+        await ledger.add_minutes(state.release, worker, batch.minutes)
     return batch
 
 
