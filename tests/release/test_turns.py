@@ -177,3 +177,23 @@ def test_a_turn_that_cannot_be_meant_is_named(supersede: str, queue: str, words:
     """
     with pytest.raises(FixTheInput, match=words):
         read_turn(supersede=supersede, queue=queue)
+
+
+def test_the_other_one_is_taken_back_although_who_asked_for_it_died():
+    """
+    What was called off is called off; of the next one there is no trace, and it is started again.
+    """
+    machine = released()
+    world = machine.world
+
+    task = opening(world, Turn(supersede="it has the wrong prices"))
+    task.cancel()
+    for _ in range(400):
+        machine.life_goes_on(1, approve=True)
+    first, weight = state_of(world, RELEASE), world.candidate_weight
+    world.close()
+
+    assert first.ended is not None
+    assert first.ended.outcome is Outcome.ROLLED_BACK
+    assert weight == 0
+    assert NEXT not in world.ledger.rows
