@@ -19,6 +19,8 @@ from phasegate.simulation.scenario import REGRESSIONS, Disturbance, Scenario
 TRAFFIC = (0.2, 1, 10, 100, 1000)
 BASE = 0.0005
 RATES = (0.0001, 0.0005, 0.005)
+# The shipped plan takes back what fails at this rate for fifteen minutes.
+LOWEST_LIMIT = 0.005
 STEPS = ("x2", "x5", "1%", "5%", "50%")
 OTHERS = ("0.5%", "2%", "leak", "late", "endpoint")
 SLOWER = ("slower-2", "slower-1.5", "slower-1.05", "tail")

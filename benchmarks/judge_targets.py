@@ -1,6 +1,6 @@
 """Whether the judge reaches what it was designed to reach, with the figures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from benchmarks import judge_cells as cells
@@ -28,13 +28,20 @@ class Target:
     what: str
     held: bool
     measured: str
+    asked: bool = True
+
+    @property
+    def word(self) -> str:
+        """PASS or FAIL; NOTE where the figure follows from the plan and nothing is promised."""
+        return ("PASS" if self.held else "FAIL") if self.asked else "NOTE"
 
 
 def targets(groups: dict[str, tuple[Row, ...]], cost: Cost) -> tuple[Target, ...]:
     """Every target, in the order of the tables."""
     return (
         *(_medians(groups["detection"], judge) for judge in (cells.ALONE, cells.WHOLE)),
-        *(_false(groups["false"], judge) for judge in (cells.ALONE, cells.COMPARED, cells.WHOLE)),
+        *(_false(groups["false"], judge) for judge in (cells.ALONE, cells.COMPARED)),
+        *_false_with_limits(groups["false"]),
         *(
             _disturbed(groups["disturbed"], judge)
             for judge in (cells.ALONE, cells.COMPARED, cells.ATTRIBUTED)
@@ -73,6 +80,15 @@ def _false(rows: tuple[Row, ...], judge: str) -> Target:
     worst = max(own, key=lambda row: row.outcome.stopped.bad / row.outcome.stopped.total)
     held = all(row.outcome.stopped.value <= 0.01 and row.outcome.stopped.interval[1] <= 0.015 for row in own)
     return Target(f"false rollbacks <= 1 %, upper limit <= 1.5 % ({judge})", held, _worst(worst))
+
+
+def _false_with_limits(rows: tuple[Row, ...]) -> tuple[Target, Target]:
+    """A service whose usual rate is at a limit of the plan breaks the plan: taking it back is no mistake."""
+    kept = tuple(row for row in rows if row.scenario.errors < cells.LOWEST_LIMIT)
+    broken = tuple(row for row in rows if row.scenario.errors >= cells.LOWEST_LIMIT)
+    found = _false(broken, cells.WHOLE)
+    what = f"base rate that itself breaks the plan's {cells.LOWEST_LIMIT:.1%}: taken back as the plan says"
+    return _false(kept, cells.WHOLE), replace(found, what=f"{what} ({cells.WHOLE})", asked=False)
 
 
 def _disturbed(rows: tuple[Row, ...], judge: str) -> Target:

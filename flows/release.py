@@ -30,6 +30,8 @@ async def release(
     version: str = "",
     unguarded: str = "",
     break_glass: str = "",
+    supersede: str = "",
+    queue: str = "",
     release: str = "",
 ) -> State:
     """
@@ -44,6 +46,8 @@ async def release(
         version: Id or tag of a version that is uploaded already. Leave empty to release a bundle.
         unguarded: Why no keeper needs to watch; it is logged and paged. Leave empty.
         break_glass: Why this cannot wait for the end of a freeze; it is logged and paged. Leave empty.
+        supersede: Why another active release of the service is taken back for this one. Leave empty.
+        queue: How long to wait until another active release has ended, for example 2h. Leave empty.
         release: A release to go on with, as the ledger names it. Leave empty to start one.
     """
     name = release or f"{service}-{str(flow_run.get_id())[:8]}"
@@ -57,6 +61,8 @@ async def release(
             reason=reason,
             requested_by=requested_by,
             break_glass=break_glass,
+            supersede=supersede,
+            queue=queue,
         )
     except FixTheInput as refusal:
         return Failed(name="Refused", message=str(refusal))

@@ -28,7 +28,7 @@ def d1() -> None:
 
 @d1.command()
 @click.option("--plan", default="production", show_default=True, help="The rollout plan.")
-@click.option("--bundle", required=True, help="Path of the bundle that is to be released.")
+@click.option("--bundle", required=True, help="The bundle or Worker project that is to be released.")
 @_ENVIRONMENT
 @reports_errors
 def plan(**asked: str) -> None:

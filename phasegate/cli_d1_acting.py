@@ -16,7 +16,7 @@ from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment
 from phasegate.report.events_text import describe
 from phasegate.settings import Settings
-from phasegate.wiring import outside, plan_migration_files, read_bundle, read_plan
+from phasegate.wiring import outside, plan_migration_files, read_bundle, read_plan, settle_bundle
 
 
 async def show_plan(*, plan: str, bundle: str, environment: str) -> None:
@@ -26,7 +26,8 @@ async def show_plan(*, plan: str, bundle: str, environment: str) -> None:
     if rollout.database is None:
         raise Refused(f"plan {rollout.name!r} names no database; allowed: a plan with a 'database:' block")
     files = plan_migration_files(settings, rollout)
-    database = database_of(read_bundle(settings, bundle), rollout.database, Environment(environment))
+    candidate = read_bundle(settings, await settle_bundle(settings, bundle))
+    database = database_of(candidate, rollout.database, Environment(environment))
     async with outside(settings, role="cli") as hands:
         applied = await hands.database.applied(database)
     due = migrations.plan(files, applied)

@@ -13,6 +13,7 @@ from phasegate.actions.opening import find_candidate
 from phasegate.actions.preflight import look_back
 from phasegate.actions.rollback import restore
 from phasegate.actions.traffic import words
+from phasegate.actions.turns import read_turn
 from phasegate.adapters.prefect_runs import PrefectRuns
 from phasegate.domain.errors import FixTheInput, Refused, RunsAway
 from phasegate.domain.events import Asked, Ended, Expired, Outcome, Recorded
@@ -83,6 +84,7 @@ def check_input(settings: Settings, asked: dict[str, str]) -> None:
         raise FixTheInput("--requested-by: name the person who asks for the release (at least 3 characters)")
     if len(asked["reason"].strip()) < 3:
         raise FixTheInput("--reason: say in at least 3 characters why this is released")
+    read_turn(supersede=asked.get("supersede", ""), queue=asked.get("queue", ""))
     known_plans(settings)
     freeze = frozen(read_plan(settings, asked["plan"]).freezes, datetime.now(UTC))
     if freeze and not asked.get("break_glass"):

@@ -21,6 +21,8 @@ def who() -> str:
 @click.option("--reason", required=True, help="Why this is released.")
 @click.option("--requested-by", default=who, show_default="$GITHUB_ACTOR or $USER", help="Who asks for it.")
 @click.option("--break-glass", default="", help="Why it cannot wait for a freeze's end (logged, paged).")
+@click.option("--supersede", default="", help="Why the service's active release is taken back first.")
+@click.option("--queue", default="", help="Wait so long for the service's active release to end, e.g. 2h.")
 @click.option("--unguarded", default="", help="Why no keeper needs to watch (logged and paged).")
 @click.option("--wait/--no-wait", default=False, help="Follow the release until it ends.")
 @click.option("--wait-limit", default="26h", show_default=True, help="How long to follow it, e.g. 90m.")

@@ -221,12 +221,13 @@ class Lease:
 
 @dataclass(frozen=True)
 class Row:
-    """One release as a list shows it."""
+    """One release as a list shows it; ``seq`` is the number of its last event."""
 
     release: str
     service: str
     opened_at: datetime
     active: bool
+    seq: int
 
 
 class Ledger(Protocol):

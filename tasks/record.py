@@ -10,6 +10,7 @@ from phasegate.actions.opening import open_release as open_in_ledger
 from phasegate.actions.outside import Outside
 from phasegate.actions.rollback import close
 from phasegate.actions.telling import deliver, tell
+from phasegate.actions.turns import read_turn
 from phasegate.domain.criteria import Level
 from phasegate.domain.errors import FixTheInput, RunsAway
 from phasegate.domain.events import Candidate, Driven, Event, Outcome, PhaseBegan
@@ -30,16 +31,20 @@ async def open_release(
     reason: str,
     requested_by: str,
     break_glass: str = "",
+    supersede: str = "",
+    queue: str = "",
 ) -> ReleaseState:
     """
     Open the release, or read it again when this run, or one before it, has opened it.
+
+    *supersede* and *queue* as `turns.read_turn` takes them.
 
     Raises PlanError, BundleError or Refused; nothing was done then.
     """
     outside = await shared()
     if await outside.journal.exists(release):
         return await outside.journal.state(release)
-    settings = Settings()
+    settings, turn = Settings(), read_turn(supersede=supersede, queue=queue)
     rollout = await asyncio.to_thread(read_plan, settings, plan)
     return await open_in_ledger(
         outside,
@@ -50,6 +55,7 @@ async def open_release(
         reason=reason,
         requested_by=requested_by,
         break_glass=break_glass,
+        turn=turn,
     )
 
 

@@ -7,7 +7,7 @@ returns a step. Killed at any point and called again, it goes on where it was.
 
 from datetime import datetime, timedelta
 
-from phasegate.actions.collecting import collect, collect_staging, probe_candidate, probe_staging
+from phasegate.actions.collecting import collect, collect_staging, pause, probe_candidate, probe_staging
 from phasegate.actions.drift import refuse_foreign
 from phasegate.actions.inquiring import inquire, unasked
 from phasegate.actions.judging import Judging
@@ -28,6 +28,7 @@ from phasegate.domain.events import (
 )
 from phasegate.domain.judge.seen import low_traffic_reason, seen
 from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.observation import Batch
 from phasegate.domain.plan import Environment, LowTraffic, Phase
 from phasegate.domain.steps import Next, Step
 from phasegate.domain.verdict import Finding, Reason, Verdict
@@ -51,30 +52,39 @@ async def begin_soak(
 
 async def look(outside: Outside, state: ReleaseState, judging: Judging) -> Verdict | None:
     """Collect what is settled, ask for health once more, and judge; None while nothing is watched."""
-    away = not await _collected(outside, state)
+    known, now = judging.known(state), outside.clock.now()
+    batch = await _collected(outside, state, known.until)
+    lately = known.probed is not None and timedelta(0) <= now - known.probed < pause(state)
     # Without counts the health check is all that can show harm.
-    if _in_staging(state):
-        if state.phase in state.soaks:
-            await probe_staging(outside, state)
-    else:
+    if not lately:
+        await _probed(outside, state)
+    away = batch is None
+    news = away or not lately or bool(batch and batch.minutes)
+    return await judging.verdict(outside, state, away=away, news=news)
+
+
+async def _probed(outside: Outside, state: ReleaseState) -> None:
+    if not _in_staging(state):
         await probe_candidate(outside, state)
-    return await judging.verdict(outside, state, away=away)
+    elif state.phase in state.soaks:
+        await probe_staging(outside, state)
 
 
 def _in_staging(state: ReleaseState) -> bool:
     return state.current is not None and state.current.environment is Environment.STAGING
 
 
-async def _collected(outside: Outside, state: ReleaseState) -> bool:
-    soak = state.soaks.get(state.phase)
+async def _collected(outside: Outside, state: ReleaseState, known: datetime | None) -> Batch | None:
+    """What the source said, nothing where there was nothing to ask; None when it is away."""
+    soak, found = state.soaks.get(state.phase), None
     try:
         if not _in_staging(state):
-            await collect(outside, state)
+            found = await collect(outside, state, known=known)
         elif soak:
-            await collect_staging(outside, state, since=soak.since)
+            found = await collect_staging(outside, state, since=soak.since, known=known)
     except MetricsAway:
-        return False
-    return True
+        return None
+    return found or Batch(minutes=(), settled_until=state.at)
 
 
 def waiting(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:

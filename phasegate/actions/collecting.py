@@ -9,25 +9,30 @@ from phasegate.domain.observation import Batch, Probe
 from phasegate.domain.plan import Environment
 
 
-async def collect(outside: Outside, state: ReleaseState) -> Batch | None:
+async def collect(outside: Outside, state: ReleaseState, *, known: datetime | None = None) -> Batch | None:
     """
     Store every settled interval of production since traffic first moved.
 
+    *known* is an end up to which intervals are stored for certain; None makes the ledger say it.
     None before the first traffic change. Raises MetricsAway.
     """
     if state.watching_since is None:
         return None
-    return await _collect(outside, state, worker=state.service, begin=state.watching_since)
+    return await _collect(outside, state, worker=state.service, begin=state.watching_since, known=known)
 
 
-async def collect_staging(outside: Outside, state: ReleaseState, *, since: datetime) -> Batch:
+async def collect_staging(
+    outside: Outside, state: ReleaseState, *, since: datetime, known: datetime | None = None
+) -> Batch:
     """Store every settled interval of the staging Worker since the load test began. Raises MetricsAway."""
-    return await _collect(outside, state, worker=staging_name(state.service), begin=since)
+    return await _collect(outside, state, worker=staging_name(state.service), begin=since, known=known)
 
 
-async def _collect(outside: Outside, state: ReleaseState, *, worker: str, begin: datetime) -> Batch:
-    plan, ledger = state.plan, outside.journal.ledger
-    stored, first = await stored_until(outside, state, worker=worker), floor(begin, plan.interval)
+async def _collect(
+    outside: Outside, state: ReleaseState, *, worker: str, begin: datetime, known: datetime | None
+) -> Batch:
+    plan, ledger, first = state.plan, outside.journal.ledger, floor(begin, state.plan.interval)
+    stored = known or await stored_until(outside, state, worker=worker)
     batch = await outside.metrics.collect(
         worker,
         since=stored or first,
@@ -40,7 +45,8 @@ async def _collect(outside: Outside, state: ReleaseState, *, worker: str, begin:
     # asked for when the source has just answered, so that one that is away is not waited for twice.
     if stored is None and batch.minutes and worker == state.service:
         await remember(outside, state, before=first)
-    await ledger.add_minutes(state.release, worker, batch.minutes)
+    if batch.minutes:
+        await ledger.add_minutes(state.release, worker, batch.minutes)
     return batch
 
 
@@ -101,11 +107,15 @@ async def probe_staging(outside: Outside, state: ReleaseState) -> Probe | None:
     return probe
 
 
-async def _asked_lately(outside: Outside, state: ReleaseState, worker: str) -> bool:
+def pause(state: ReleaseState) -> timedelta:
     """The plan's pace makes "3 in a row" a time; half a tick of slack keeps it from skipping a look."""
-    pause = state.plan.health.every - state.plan.tick / 2
+    return state.plan.health.every - state.plan.tick / 2
+
+
+async def _asked_lately(outside: Outside, state: ReleaseState, worker: str) -> bool:
+    """By anybody: two keepers do not ask twice as often."""
     door = outside.target.front_door(worker)
-    recent = await outside.journal.ledger.probes(state.release, after=outside.clock.now() - pause)
+    recent = await outside.journal.ledger.probes(state.release, after=outside.clock.now() - pause(state))
     return any(probe.url.startswith(f"{door}/") for probe in recent)
 
 

@@ -32,9 +32,14 @@ async def mind_drift(outside: Outside, release: str) -> ReleaseState:
     Compare what is live with the ledger and do what the plan says about a difference.
 
     While a release is taken back, a split with the candidate is replaced and any other
-    foreign one is left alone. Raises Drift while a person has to decide, TargetAway.
+    foreign one is left alone. Raises Drift while a person has to decide, TargetAway. A split
+    that is the one last known needs no look at the ledger.
     """
-    live, state, seen = await _look(outside, release)
+    before = await outside.journal.known(release)
+    live = await read_live(outside, before)
+    if _undisturbed(before, live):
+        return before
+    live, state, seen = await _beside(outside, before, live)
     if seen is Seen.BEHIND or state.ended is not None:
         return state
     if seen is Seen.EXPECTED:
@@ -50,8 +55,18 @@ async def mind_drift(outside: Outside, release: str) -> ReleaseState:
 async def _look(outside: Outside, release: str) -> tuple[LiveSplit, ReleaseState, Seen]:
     """A split that changes hands while it is read is read again at the next look."""
     before = await outside.journal.state(release)
-    live = await read_live(outside, before)
-    state = await outside.journal.state(release)
+    return await _beside(outside, before, await read_live(outside, before))
+
+
+def _undisturbed(state: ReleaseState, live: LiveSplit) -> bool:
+    same = live.id in (state.live.id, *state.known) and live.split.same_traffic(state.live.split)
+    return same and state.pending is None and state.drift is None
+
+
+async def _beside(
+    outside: Outside, before: ReleaseState, live: LiveSplit
+) -> tuple[LiveSplit, ReleaseState, Seen]:
+    state = await outside.journal.state(before.release)
     if (state.live, state.pending) != (before.live, before.pending):
         return live, state, Seen.BEHIND
     return live, state, compare(state, live, now=outside.clock.now())

@@ -50,6 +50,16 @@ class Journal:
             self._states[release] = state
         return state
 
+    async def known(self, release: str, *, seq: int = 0) -> ReleaseState:
+        """
+        The state as it was last read; the ledger is asked only when that has fewer than *seq* events.
+
+        For a driver that has just seen how far every release got. What is written is still decided
+        on the newest state.
+        """
+        known = self._states.get(release)
+        return known if known is not None and known.seq >= seq else await self.state(release)
+
     async def record(
         self, release: str, decide: Callable[[ReleaseState], Event | None], *, fence: int | None = None
     ) -> ReleaseState:

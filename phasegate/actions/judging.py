@@ -1,7 +1,7 @@
 """Fold what was observed into a verdict. The same observations give the same verdict, whoever asks."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from phasegate.actions.collecting import staging_name
 from phasegate.actions.outside import Outside
@@ -22,6 +22,16 @@ class Bench:
     phases: tuple[str, ...] = ()
     read_until: datetime | None = None
     probed_until: datetime | None = None
+    counted_until: datetime | None = None
+    looked_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a judge has been told: the end of the newest interval, the time of the newest health check."""
+
+    until: datetime | None = None
+    probed: datetime | None = None
 
 
 class Judging:
@@ -30,16 +40,27 @@ class Judging:
     def __init__(self) -> None:
         self._benches: dict[str, Bench] = {}
 
-    async def verdict(self, outside: Outside, state: ReleaseState, *, away: bool = False) -> Verdict | None:
+    def known(self, state: ReleaseState) -> Known:
+        """How far the judge of the present phase has read; nothing for one that has read nothing."""
+        if not state.phase or _key(state) not in self._benches:
+            return Known()
+        bench = self._benches[_key(state)]
+        return Known(bench.counted_until, bench.probed_until)
+
+    async def verdict(
+        self, outside: Outside, state: ReleaseState, *, away: bool = False, news: bool = True
+    ) -> Verdict | None:
         """
         Judge the present phase of *state* on everything stored; None while nothing is watched.
 
-        *away* says that the metrics source did not answer this time.
+        *away* says that the metrics source did not answer this time; without *news* the ledger is
+        read once an interval only, for what another driver saw alone.
         """
         if state.phase not in state.soaks:
             return None
         bench = self._bench(state)
-        await self._read(outside, state, bench)
+        if news or self._is_behind(outside, state, bench):
+            await self._read(outside, state, bench)
         now = _judged_at(state, outside.clock.now())
         if away:
             bench.judge.away(now)
@@ -50,8 +71,14 @@ class Judging:
         for key in [key for key in self._benches if key.startswith(f"{release}/")]:
             del self._benches[key]
 
+    def _is_behind(self, outside: Outside, state: ReleaseState, bench: Bench) -> bool:
+        """A phase that has begun is entered at once; a clock that was put back is no reason to wait."""
+        now, looked = outside.clock.now(), bench.looked_at
+        recent = looked is not None and timedelta(0) <= now - looked < state.plan.interval
+        return not recent or state.phase not in bench.phases
+
     def _bench(self, state: ReleaseState) -> Bench:
-        key = f"{state.release}/{_environment(state)}"
+        key = _key(state)
         if key not in self._benches:
             self._benches[key] = Bench(_judge(state))
         return self._benches[key]
@@ -59,6 +86,7 @@ class Judging:
     async def _read(self, outside: Outside, state: ReleaseState, bench: Bench) -> None:
         """Feed minutes and probes in order of time, entering each phase where its soak began."""
         ledger, worker = outside.journal.ledger, _worker(state)
+        bench.looked_at = outside.clock.now()
         minutes = await ledger.minutes(state.release, worker, after=bench.read_until)
         if minutes and bench.read_until is None and _environment(state) is Environment.PRODUCTION:
             for minute in await history(outside, state):
@@ -82,7 +110,7 @@ def _feed(bench: Bench, what: Seen) -> None:
         case Entry():
             bench.phases = (*bench.phases, what.phase)
         case Minute():
-            bench.read_until = what.start
+            bench.read_until, bench.counted_until = what.start, what.end
         case Probe():
             bench.probed_until = what.at
     if bench.phases:
@@ -94,6 +122,10 @@ def _judged_at(state: ReleaseState, now: datetime) -> datetime:
     if _environment(state) is Environment.PRODUCTION:
         return now
     return min(now, state.soaks[state.phase].until + state.plan.telemetry.settle)
+
+
+def _key(state: ReleaseState) -> str:
+    return f"{state.release}/{_environment(state)}"
 
 
 def _judge(state: ReleaseState) -> Judge:

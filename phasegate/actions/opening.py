@@ -1,16 +1,21 @@
 """How a release begins: everything is read and fixed before anything moves."""
 
+from datetime import datetime
+
 from phasegate.actions.outside import Outside
 from phasegate.actions.telling import tell
+from phasegate.actions.turns import Turn, take_turn, tell_turn
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.criteria import Level
 from phasegate.domain.digest import plan_digest
-from phasegate.domain.errors import Refused
+from phasegate.domain.errors import Refused, ServiceTaken
 from phasegate.domain.events import Candidate, Opened
 from phasegate.domain.freeze import frozen
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import RolloutPlan
 from phasegate.domain.versions import LiveSplit, Version
+
+REFUSED = Turn()
 
 
 async def open_release(
@@ -23,6 +28,7 @@ async def open_release(
     reason: str,
     requested_by: str,
     break_glass: str = "",
+    turn: Turn = REFUSED,
 ) -> ReleaseState:
     """
     Fix the plan, the candidate and the known-good version in the ledger.
@@ -30,13 +36,48 @@ async def open_release(
     Raises Refused when the service does not exist, is split already, serves the
     candidate, has another active release, or the plan's freeze forbids to begin now
     and nobody broke the glass. *break_glass* is why that is right; it is kept and paged.
+    *turn* says whether another active release is waited for or taken back first.
     """
-    freeze = frozen(plan.freezes, outside.clock.now())
+    since = outside.clock.now()
+    _refuse_frozen(plan, since, break_glass=break_glass)
+    while True:
+        before = await take_turn(outside, release, service=service, turn=turn, by=requested_by, since=since)
+        # A wait may have led into a freeze, and what serves now is what was brought back.
+        frozen_now = _refuse_frozen(plan, outside.clock.now(), break_glass=break_glass)
+        opened = await _opened(outside, service, plan, candidate, reason=reason, requested_by=requested_by)
+        if frozen_now:
+            opened = opened.model_copy(update={"break_glass": break_glass})
+        try:
+            state = await outside.journal.open(release, opened)
+        except ServiceTaken:
+            if turn == REFUSED:
+                raise
+            continue
+        if before:
+            state = await tell_turn(outside, state, turn, before=before)
+        return await _tell_broken(outside, state) if state.opened.break_glass else state
+
+
+def _refuse_frozen(plan: RolloutPlan, now: datetime, *, break_glass: str) -> bool:
+    """Whether the glass is broken now."""
+    freeze = frozen(plan.freezes, now)
     if freeze and not break_glass:
         raise Refused(
             f"nothing is released until {freeze[0]:%Y-%m-%d %H:%M %Z}: {freeze[1]}; start it then, "
             "or say in --break-glass why it cannot wait"
         )
+    return freeze is not None
+
+
+async def _opened(
+    outside: Outside,
+    service: str,
+    plan: RolloutPlan,
+    candidate: Candidate,
+    *,
+    reason: str,
+    requested_by: str,
+) -> Opened:
     live = await outside.target.live(service)
     if live is None:
         raise Refused(
@@ -45,7 +86,7 @@ async def open_release(
     good = await known_good(outside, service, live)
     if candidate.version and candidate.version == good.id:
         raise Refused(f"{good.label} already serves 100 % of {service}; there is nothing to release")
-    opened = Opened(
+    return Opened(
         service=service,
         plan=plan.model_dump(mode="json"),
         plan_digest=plan_digest(plan),
@@ -54,10 +95,7 @@ async def open_release(
         live=live,
         reason=reason,
         requested_by=requested_by,
-        break_glass=break_glass if freeze else "",
     )
-    state = await outside.journal.open(release, opened)
-    return await _tell_broken(outside, state) if state.opened.break_glass else state
 
 
 async def _tell_broken(outside: Outside, state: ReleaseState) -> ReleaseState:

@@ -5,13 +5,13 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import ValidationError
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.engine import Row as SqlRow
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from phasegate.adapters.ledger_leases import check_fence
 from phasegate.adapters.ledger_schema import EVENTS, RELEASES, utc
-from phasegate.domain.errors import LedgerBroken, Refused, Superseded
+from phasegate.domain.errors import LedgerBroken, Refused, ServiceTaken, Superseded
 from phasegate.domain.events import EVENT, Ended, Event, Opened, Recorded
 from phasegate.domain.ledger import GENESIS, chain
 from phasegate.ports import Row
@@ -61,9 +61,10 @@ def _same(first: Recorded, event: Opened) -> Recorded:
 async def _refuse_second(db: AsyncConnection, release: str, service: str) -> None:
     query = select(RELEASES.c.release).where(RELEASES.c.service == service, RELEASES.c.active)
     if (taken := await db.scalar(query)) is not None:
-        raise Refused(
+        raise ServiceTaken(
             f"release {release!r} cannot open: {service!r} is being released by {taken!r}; "
-            f"wait until that has ended, or take it back with `phasegate abort {taken}`"
+            f"wait until that has ended, or take it back with `phasegate abort {taken}`; "
+            "--queue waits, --supersede takes back and waits"
         )
 
 
@@ -149,13 +150,15 @@ def _recorded(row: SqlRow[Any]) -> Recorded:
 
 async def listed(db: AsyncConnection, *, active: bool | None, service: str) -> tuple[Row, ...]:
     """Releases, newest first."""
-    query = select(RELEASES).order_by(RELEASES.c.opened_at.desc(), RELEASES.c.release.desc())
+    newest = select(func.max(EVENTS.c.seq)).where(EVENTS.c.release == RELEASES.c.release)
+    query = select(RELEASES, newest.scalar_subquery().label("seq"))
+    query = query.order_by(RELEASES.c.opened_at.desc(), RELEASES.c.release.desc())
     if active is not None:
         query = query.where(RELEASES.c.active == active)
     if service:
         query = query.where(RELEASES.c.service == service)
     return tuple(
-        Row(release=row.release, service=row.service, opened_at=row.opened_at, active=row.active)
+        Row(row.release, row.service, row.opened_at, active=row.active, seq=row.seq)
         for row in await db.execute(query)
     )
 

@@ -10,6 +10,7 @@ Everything that can go wrong, sorted by who has to act.
     │   ├── RecordingError       recorded minutes: file, line, column, value, what is allowed
     │   ├── SettingsError        an address, account or token is missing or wrong
     │   └── Refused              a legal request that the state of the release forbids
+    │       └── ServiceTaken         because the service has another active release
     ├── Away                 an outside system does not answer; trying again is right
     │   ├── TargetAway           the platform's API
     │   ├── MetricsAway          the telemetry source
@@ -51,6 +52,10 @@ class SettingsError(FixTheInput):
 
 class Refused(FixTheInput):
     """A well-formed request that the present state of the release or service forbids."""
+
+
+class ServiceTaken(Refused):
+    """Another release of the service is active."""
 
 
 class Away(PhasegateError):

@@ -43,20 +43,27 @@ async def care_for_run(outside: Outside, state: ReleaseState) -> None:
         await call_off(outside, state.release, by="orchestrator", reason="the run was cancelled")
         return
     if status in (RunStatus.SUSPENDED, RunStatus.ACTIVE):
-        await _wake_if_due(outside, state, status)
+        if _is_due(outside, state, status):
+            await _wake_if_due(outside, await outside.journal.state(state.release), status)
         return
     await _replace(outside, state, status)
 
 
+def _is_due(outside: Outside, state: ReleaseState, status: RunStatus) -> bool:
+    """Whether the run should be at work; one that is counts as due only when it may have to be woken."""
+    phase, now = state.current, outside.clock.now()
+    step = waiting(state, phase, now=now) if phase else None
+    if step is not None and step.next in (Next.SOAK, Next.QUESTION):
+        return False
+    return status is not RunStatus.ACTIVE or state.aborting or now > _stuck_at(state)
+
+
 async def _wake_if_due(outside: Outside, state: ReleaseState, status: RunStatus) -> None:
     """A paused run counts as active; it is woken only when its question does not stand any more."""
-    phase = state.current
-    step = waiting(state, phase, now=outside.clock.now()) if phase else None
-    blocked = step is not None and step.next in (Next.SOAK, Next.QUESTION)
-    if status is RunStatus.ACTIVE and not blocked and outside.clock.now() > _stuck_at(state):
-        await _replace(outside, state, RunStatus.LOST)
+    if not _is_due(outside, state, status):
         return
-    if blocked or (status is RunStatus.ACTIVE and not state.aborting):
+    if status is RunStatus.ACTIVE and outside.clock.now() > _stuck_at(state):
+        await _replace(outside, state, RunStatus.LOST)
         return
     await outside.runs.wake(state.run, answer=fallen(state))
 

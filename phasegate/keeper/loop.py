@@ -19,6 +19,7 @@ IDLE = timedelta(seconds=2)
 OUTBOX = ""
 SHORTEST = timedelta(milliseconds=50)
 AT_ONCE = 50
+LISTED = timedelta(milliseconds=0.5)
 PARTING = 20.0
 BEAT = timedelta(seconds=1)
 OVERDUE = timedelta(seconds=30)
@@ -44,6 +45,7 @@ class Keeper:
     _due_beat: datetime = LONG_AGO
     _began: datetime = LONG_AGO
     _seen: dict[str, datetime] = field(default_factory=dict)
+    _heads: dict[str, int] = field(default_factory=dict)
     _looks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
@@ -87,7 +89,8 @@ class Keeper:
         now = self.outside.clock.now()
         await self._beat(now)
         rows = await self.outside.journal.ledger.releases(active=True)
-        self._drop_ended({row.release for row in rows})
+        self._heads = {row.release: row.seq for row in rows}
+        self._drop_ended(set(self._heads))
         for row in rows:
             if row.release not in self._looks and self._is_due(row.release, now):
                 self._start(row.release, self._look(row))
@@ -98,7 +101,8 @@ class Keeper:
         times = [self._due[row.release] for row in rows if row.release in self._due]
         self._began = self.outside.clock.now()
         wait = min(times, default=now + self.idle) - self._began
-        return max(SHORTEST, min(wait, self.idle))
+        # Reading the list costs time as well; looks that are due at nearly the same time share one.
+        return max(SHORTEST, len(rows) * LISTED, min(wait, self.idle))
 
     def _is_due(self, release: str, now: datetime) -> bool:
         """A clock that was put back must not leave a release unwatched until it has caught up."""
@@ -156,12 +160,12 @@ class Keeper:
 
     async def _look(self, row: Row) -> None:
         async with self._gate:
-            began = self.outside.clock.now()
+            began, state = self.outside.clock.now(), None
             # Overdue looks of a slow release must not make the loop spin.
             self._due[row.release] = began + self.idle
             try:
-                await self.watch.protect(row.release)
-                state = await self.outside.journal.state(row.release)
+                await self.watch.protect(row.release, seq=self._heads.get(row.release, row.seq))
+                state = await self.outside.journal.known(row.release)
                 self._due[row.release] = began + state.plan.tick
                 self._seen[row.release] = self.outside.clock.now()
             except PhasegateError as trouble:
@@ -170,7 +174,8 @@ class Keeper:
                 # One release that cannot be looked at must not leave the others unwatched.
                 log.exception("looking at %s failed; it is tried again", row.release)
                 await page_unreadable(self.outside, row.release)
-        self.outbox.add(row.release)
+        if state is None or state.undelivered:
+            self.outbox.add(row.release)
         if row.release in self.watch.troubles:
             log.warning("%s: %s", row.release, self.watch.troubles[row.release])
         # An orchestrator that accepts calls and does not answer must not delay the next look.
@@ -179,7 +184,7 @@ class Keeper:
 
     async def _care(self, release: str) -> None:
         try:
-            await self.watch.care(release)
+            await self.watch.care(release, seq=self._heads.get(release))
         except PhasegateError as trouble:
             log.warning("%s: %s", release, trouble)
         except Exception:

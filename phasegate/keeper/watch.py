@@ -18,7 +18,7 @@ from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.actions.rollback import restore
 from phasegate.actions.sharing import note_share
-from phasegate.actions.telling import tell
+from phasegate.actions.telling import notice_id, tell
 from phasegate.domain.criteria import Level
 from phasegate.domain.errors import Away, CallAPerson, Drift, FixTheInput, PhasegateError, RunsAway
 from phasegate.domain.events import Breached, Event, Judged
@@ -52,17 +52,18 @@ class Watch:
         await self.protect(release)
         await self.care(release)
 
-    async def protect(self, release: str) -> None:
+    async def protect(self, release: str, *, seq: int | None = None) -> None:
         """
         Judge one release and take it back when it does harm; the orchestrator is not asked.
 
         What is away is noted and tried again at the next tick; what a person has to
         decide pages once. Nothing that goes wrong here ends the keeper. What is to be
-        told waits in the ledger for the outbox, because a channel may be slow.
+        told waits in the ledger for the outbox, because a channel may be slow. *seq* is how far
+        the release's events have just been seen to go; without it they are read.
         """
         self.troubles.pop(release, None)
         try:
-            await self._protect(release)
+            await self._protect(await self._state(release, seq))
         except Away as away:
             self.troubles[release] = str(away)
             await self._page_when_overdue(release, away)
@@ -70,10 +71,18 @@ class Watch:
             self.troubles[release] = str(trouble)
             await self._page(release, trouble)
 
-    async def care(self, release: str) -> None:
-        """Care for the run of one release and show how it stands; the orchestrator may be away or hang."""
+    async def _state(self, release: str, seq: int | None) -> ReleaseState:
+        journal = self.outside.journal
+        return await (journal.state(release) if seq is None else journal.known(release, seq=seq))
+
+    async def care(self, release: str, *, seq: int | None = None) -> None:
+        """
+        Care for the run of one release and show how it stands; the orchestrator may be away or hang.
+
+        *seq* as for `protect`.
+        """
         try:
-            state = await self.outside.journal.state(release)
+            state = await self._state(release, seq)
             if state.ended is None and self._is_due(self.cared, release, CARE):
                 await care_for_run(self.outside, state)
             if state.ended is None and state.run and self._is_due(self.shown, release, _show_every(state)):
@@ -104,13 +113,15 @@ class Watch:
         if (comparing := self.comparing.pop(release, None)) is not None:
             comparing.cancel()
 
-    async def _protect(self, release: str) -> ReleaseState:
-        state = await self.outside.journal.state(release)
+    async def _protect(self, state: ReleaseState) -> ReleaseState:
+        release = state.release
         if state.ended is not None:
             return state
         if not state.aborting:
             await self._judge(state)
-        state = await close_question(self.outside, release)
+        state = await self.outside.journal.known(release)
+        if state.question is not None:
+            state = await close_question(self.outside, release)
         if state.aborting and (state.exposed or state.restored_at is None):
             state = await restore(self.outside, release)
         return await self._compare(state)
@@ -137,7 +148,8 @@ class Watch:
             return
         await self._note(state, verdict)
         if phase.takes_traffic and verdict.finding is not Finding.HARMFUL:
-            await note_share(self.outside, state.release, phase)
+            if phase.name not in state.followed:
+                await note_share(self.outside, state.release, phase)
             self._compare_sources(state, phase)
 
     def _compare_sources(self, state: ReleaseState, phase: Phase) -> None:
@@ -169,15 +181,19 @@ class Watch:
         if verdict.finding is Finding.HARMFUL:
             await self.outside.journal.record(state.release, lambda s: _breach(s, verdict))
             return
-        await self.outside.journal.record(state.release, lambda s: _news(s, verdict))
+        if _news(state, verdict) is not None:
+            await self.outside.journal.record(state.release, lambda s: _news(s, verdict))
         for alert in verdict.alerts:
+            once = f"{verdict.phase}/{alert.key}/{alert.level}"
+            if notice_id(state.release, once) in state.notices:
+                continue
             await tell(
                 self.outside,
                 state.release,
                 level=Level(alert.level),
                 subject=f"{state.release}: {alert.action}",
                 text=alert.text,
-                once=f"{verdict.phase}/{alert.key}/{alert.level}",
+                once=once,
             )
 
     async def _page(self, release: str, trouble: PhasegateError) -> None:

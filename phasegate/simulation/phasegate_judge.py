@@ -13,6 +13,7 @@ from phasegate.domain.judge.course import Course, Leg, Past, has_control
 from phasegate.domain.judge.latency import Rules
 from phasegate.domain.judge.setting import TOLERANCE, setting
 from phasegate.domain.judge.tally import ERRORS
+from phasegate.domain.judge.trial import REST_SHARE
 from phasegate.domain.plan import Attribution, Phase, RolloutPlan
 from phasegate.simulation import scenario
 from phasegate.simulation.judging import NEVER, first
@@ -122,12 +123,7 @@ def log_trial(rollouts: Rollouts, terms: Terms, *, enough: float = inf) -> Float
     alone = rollouts.canary.by_endpoint is None and rollouts.canary.slow is None
     whole = log_errors(rollouts, terms, enough=enough if alone else inf)
     each = log_endpoints(rollouts, terms)
-    if each is None:
-        each = whole[:, None]
-    # The judge keeps one more stream for endpoints that it meets later; here none comes.
-    rest = np.zeros_like(whole)[:, None]
-    spread = np.logaddexp.reduce(np.concatenate([each, rest], axis=1), axis=1) - log(each.shape[1] + 1)
-    errors = np.logaddexp(whole, spread) - log(2)
+    errors = whole if each is None else np.logaddexp(whole, _spread(each)) - log(2)
     return np.asarray(np.logaddexp(errors, log_latency(rollouts, terms)) - log(2))
 
 
@@ -140,9 +136,9 @@ def log_errors(rollouts: Rollouts, terms: Terms, *, enough: float = inf) -> Floa
         (settled.canary.errors, settled.canary.total),
         (settled.control.errors, settled.control.total),
         [
-            Past((int(bad), int(total)), float(traffic), float(phi))
-            for bad, total, traffic, phi in zip(
-                past.errors, past.total, past.traffic, past.dispersion, strict=True
+            Past((int(bad), int(total)), float(traffic), scatter)
+            for bad, total, traffic, scatter in zip(
+                past.errors, past.total, past.traffic, past.scatter, strict=True
             )
         ],
         settled.course,
@@ -161,12 +157,12 @@ def log_endpoints(rollouts: Rollouts, terms: Terms) -> Floats | None:
     count = canary[0].shape[-1]
     parts = before[0] / np.maximum(past.total, 1)[:, None]
     pasts = [
-        Past((int(bad), int(total)), float(traffic), float(phi))
-        for bad, total, traffic, phi in zip(
+        Past((int(bad), int(total)), float(traffic), scatter)
+        for bad, total, traffic, scatter in zip(
             before[1].ravel(),
             before[0].ravel(),
             (past.traffic[:, None] * parts).ravel(),
-            np.repeat(past.dispersion, count),
+            [one for one in past.scatter for _ in range(count)],
             strict=True,
         )
     ]
@@ -190,6 +186,12 @@ def log_latency(rollouts: Rollouts, terms: Terms) -> Floats:
         settled.course.steps[1:],
         rules=rules,
     )
+
+
+def _spread(each: Floats) -> Floats:
+    """ln of the mean over the endpoints; the judge's stream for those it meets later stays empty here."""
+    named = np.logaddexp.reduce(each, axis=1) + log((1 - REST_SHARE) / each.shape[1])
+    return np.asarray(np.logaddexp(named, log(REST_SHARE)))
 
 
 def terms_of(plan: RolloutPlan) -> Terms:

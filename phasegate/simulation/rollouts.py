@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from phasegate.domain.judge.dispersion import Scatter
 from phasegate.domain.judge.history import scatter
 from phasegate.simulation.scenario import Course
 
@@ -73,10 +74,10 @@ class History:
         return np.asarray(self.fine[1].mean(axis=1))
 
     @property
-    def dispersion(self) -> Floats:
-        """phi of every rollout, as the judge sees it."""
+    def scatter(self) -> tuple[Scatter, ...]:
+        """How the errors of every rollout scatter, as the judge sees it."""
         rows = zip(_pairs(self.fine), _pairs(self.coarse), strict=True)
-        return np.array([scatter(fine, coarse) for fine, coarse in rows])
+        return tuple(scatter(fine, coarse) for fine, coarse in rows)
 
 
 @dataclass(frozen=True, eq=False)

@@ -141,7 +141,7 @@ async def test_of_many_openings_of_a_service_at_once_one_wins(ledger, ledger_url
         for other in others:
             await other.close()
 
-    assert sorted(type(result).__name__ for result in results) == ["Recorded"] + ["Refused"] * 7
+    assert sorted(type(result).__name__ for result in results) == ["Recorded"] + ["ServiceTaken"] * 7
     assert len(await ledger.releases(active=True)) == 1
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from phasegate.domain.judge import climate, hierarchy, relative
 from phasegate.domain.judge.comparison import begin, compared, log_evidence, raised
 from phasegate.domain.judge.course import Course, Leg, Past
+from phasegate.domain.judge.dispersion import Scatter
 from phasegate.domain.judge.hierarchy import ALTERNATIVES, Climates
 from phasegate.domain.judge.likelihood import log_binomial
 from phasegate.domain.judge.setting import setting
@@ -220,13 +221,16 @@ def test_evidence_of_the_small_share_carries_into_the_large_one():
     assert log_evidence(raised(found), how=how) == log_evidence(found, how=how) > log(3)
 
 
+TENFOLD = Scatter(errors=4000, seen=10_000, expected=1000, variance=1000)
+
+
 def test_over_dispersed_counts_are_worth_less():
     """
     Errors that come in clusters of ten are evidence of a tenth.
     """
     rows = [((10, 600), (10, 5400))]
     how = a_setting(6000.0)
-    clustered = setting(Past((4320, 8_640_000), 6000.0, phi=10.0), COURSE)
+    clustered = setting(Past((4320, 8_640_000), 6000.0, TENFOLD), COURSE)
 
     assert after(rows, how) > log(50) > log(3) > after(rows, clustered)
 

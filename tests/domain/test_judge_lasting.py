@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from judge_cases import (
     CANARY,
     STABLE,
@@ -88,6 +89,38 @@ def test_attributed_a_shared_breach_is_held_for_fifteen_intervals_and_then_taken
     findings = [feed(judge, [both_fail(at)]).finding for at in range(16)]
 
     assert findings == [Finding.INCONCLUSIVE] * 15 + [Finding.HARMFUL]
+
+
+@pytest.mark.parametrize("length", [3, 9, 15])
+def test_attributed_a_burst_on_both_that_is_over_takes_nothing_back(length):
+    """
+    The window of fifteen minutes stays above the limit long after it, at its edge for one arm only.
+    """
+    judge = a_judge(a_plan(attribution="attributed"))
+    burst = [
+        a_minute(at, served(CANARY, 200, 22), served(STABLE, 1800, 180)) for at in range(20, 20 + length)
+    ]
+    minutes = {**{at: calm(at) for at in range(60)}, **dict(zip(range(20, 20 + length), burst, strict=True))}
+
+    findings = {feed(judge, [minutes[at]]).finding for at in range(60)}
+
+    assert Finding.HARMFUL not in findings
+
+
+def test_attributed_a_canary_that_stays_bad_after_the_burst_is_taken_back():
+    """
+    The burst excuses its own minutes and no others.
+    """
+    judge = a_judge(a_plan(attribution="attributed"))
+    feed(judge, [both_fail(at) for at in range(5)])
+
+    verdict = feed(judge, [a_minute(5, served(CANARY, 200, 20), served(STABLE, 1800, 1))])
+
+    assert verdict.finding is Finding.HARMFUL
+
+
+def calm(at):
+    return a_minute(at, served(CANARY, 200), served(STABLE, 1800, 1))
 
 
 def test_attributed_a_breach_of_the_canary_alone_is_harmful_at_once():

@@ -9,16 +9,16 @@ from tests.e2e.house import LIMIT, House, condition
 pytestmark = pytest.mark.e2e
 
 
-async def test_the_three_deployments_are_there_as_prefect_yaml_says(house: House):
+async def test_the_deployments_are_there_as_prefect_yaml_says(house: House):
     """
     The release train is delivered switched off; only the keeper's backup runs by the clock.
     """
     ours = {"work_pools": {"name": {"any_": ["phasegate"]}}}
     found = await house.prefect("POST", "/deployments/filter", ours)
 
-    assert {each["name"] for each in found} == {"release", "rollback", "watch"}
+    assert {each["name"] for each in found} == {"release", "rollback", "database-rollback", "watch"}
     schedules = {each["name"]: [plan["active"] for plan in each["schedules"]] for each in found}
-    assert schedules == {"release": [False], "rollback": [], "watch": [True]}
+    assert schedules == {"release": [False], "rollback": [], "database-rollback": [], "watch": [True]}
     assert {each["status"] for each in found} == {"READY"}
 
 

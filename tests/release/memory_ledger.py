@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from phasegate.domain.errors import Refused, Superseded
+from phasegate.domain.errors import Refused, ServiceTaken, Superseded
 from phasegate.domain.events import Ended, Event, Opened, Recorded
 from phasegate.domain.ledger import GENESIS, chain
 from phasegate.domain.observation import Minute, Probe
@@ -30,7 +30,7 @@ class MemoryLedger:
                 return self.rows[release][0]
             raise Refused(f"{release} was opened otherwise")
         if taken := [row.release for row in await self.releases(active=True, service=event.service)]:
-            raise Refused(f"{event.service} is being released by {taken[0]}")
+            raise ServiceTaken(f"{event.service} is being released by {taken[0]}")
         self.rows[release] = []
         return self._add(release, event, by=by, at=at)
 
@@ -76,7 +76,7 @@ class MemoryLedger:
             if active is not None and active is over:
                 continue
             if service in ("", opened.service):
-                found.append(Row(release, opened.service, rows[0].at, not over))
+                found.append(Row(release, opened.service, rows[0].at, not over, len(rows)))
         return tuple(found)
 
     async def take(self, release: str, *, holder: str, ttl: timedelta, now: datetime) -> Lease:

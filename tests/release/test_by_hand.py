@@ -9,7 +9,7 @@ from phasegate.actions.by_hand import Wanted, split_by_hand, version_before
 from phasegate.actions.deploying import promote
 from phasegate.cli_split import split
 from phasegate.domain.errors import FixTheInput, Refused
-from phasegate.domain.events import Ended, Outcome
+from phasegate.domain.events import Ended, Outcome, PhaseBegan
 from phasegate.domain.plan import Environment
 from phasegate.wiring import read_bundle
 from tests.release.stage import SERVICE, Stage, stage
@@ -85,6 +85,7 @@ async def test_the_version_before_is_the_one_that_the_newest_release_replaced(tm
         first = (await world.hands.target.live(SERVICE)).split.shares[0].version
         plan = world.plan()
         await opened(world, "0.1.12", plan)
+        await world.hands.journal.record(RELEASE, lambda _: PhaseBegan(phase=plan.phases[-1].name))
         await promote(world.hands, RELEASE, plan.phases[-1])
         await world.hands.journal.record(RELEASE, lambda _: Ended(outcome=Outcome.PROMOTED, summary="done"))
 

@@ -58,11 +58,11 @@ def test_clusters_show_in_the_history_and_nothing_else_does():
     """
     The judge learns from history that failures come in groups, so the history must tell.
     """
-    clusters = draw(Scenario(50, disturbance=Disturbance.CLUSTERS), 20).history.dispersion
-    plain = draw(Scenario(50), 20).history.dispersion
+    clusters = draw(Scenario(50, disturbance=Disturbance.CLUSTERS), 20).history.scatter
+    plain = draw(Scenario(50), 20).history.scatter
 
-    assert clusters.mean() == pytest.approx(9, abs=1)
-    assert plain.mean() == pytest.approx(1, abs=0.1)
+    assert np.mean([one.plain for one in clusters]) == pytest.approx(9, abs=1)
+    assert np.mean([one.plain for one in plain]) == pytest.approx(1, abs=0.1)
 
 
 def test_samples_are_scaled_up_and_can_be_undone():

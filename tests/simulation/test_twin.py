@@ -13,7 +13,7 @@ from phasegate.domain.judge.course import Course as Rollout
 from phasegate.domain.judge.course import Leg, Past
 from phasegate.domain.judge.judge import Judge
 from phasegate.domain.judge.setting import setting
-from phasegate.domain.plan import RolloutPlan
+from phasegate.domain.plan import Attribution, RolloutPlan
 from phasegate.domain.verdict import Finding
 from phasegate.simulation import minutes
 from phasegate.simulation.draw import draw
@@ -53,8 +53,8 @@ def test_a_stream_has_the_same_evidence(traffic: float, disturbance: Disturbance
     rollout = Rollout(tuple(Leg(share, length) for length, share in SHORT.phases), 1.0)
     past = drawn.history
     settings = [
-        setting(Past((int(bad), int(total)), float(flow), float(phi)), rollout)
-        for bad, total, flow, phi in zip(past.errors, past.total, past.traffic, past.dispersion, strict=True)
+        setting(Past((int(bad), int(total)), float(flow), scatter), rollout)
+        for bad, total, flow, scatter in zip(past.errors, past.total, past.traffic, past.scatter, strict=True)
     ]
     arms = [(arm.errors.astype(float), arm.total.astype(float)) for arm in (drawn.canary, drawn.control)]
 
@@ -110,6 +110,21 @@ def test_a_release_has_the_same_evidence_and_stop(
         assert stops[row] == stop
 
 
+@pytest.mark.parametrize("traffic", [1, 10, 100])
+def test_a_shared_breach_is_excused_for_as_long(plan: RolloutPlan, traffic: float):
+    """
+    Bursts on both arms, with a plan that attributes: held and taken back after the same interval.
+    """
+    attributed = plan.model_copy(update={"attribution": Attribution.ATTRIBUTED})
+    terms = replace(terms_of(attributed), alpha=1e-9)
+    scenario = Scenario(traffic, course=course_of(plan), disturbance=Disturbance.BURST)
+    drawn = draw(scenario, 2)
+
+    stops = Phasegate(terms).stops(drawn)
+
+    assert stops.tolist() == [_limited(attributed, drawn, row) for row in range(drawn.count)]
+
+
 def test_a_stream_that_has_decided_is_left_alone():
     """
     What comes after the decision is not computed, and what came before is not changed by that.
@@ -136,6 +151,19 @@ def _judged(plan: RolloutPlan, drawn: Rollouts, row: int) -> tuple[list[float], 
         if stop == NEVER and judge.verdict(minute.end).finding is Finding.HARMFUL:
             stop = at + 1
     return evidence, stop
+
+
+def _limited(plan: RolloutPlan, drawn: Rollouts, row: int) -> int:
+    """The first interval after which one of the plan's limits says harmful."""
+    judge = Judge(plan, control=minutes.CONTROL, canary=minutes.CANARY)
+    for at, minute in enumerate(minutes.rolled_out(drawn, row)):
+        if at in drawn.course.steps:
+            judge.enter(("canary", "partial")[drawn.course.steps.index(at)], minute.start)
+        judge.add(minute)
+        limits = [one for one in judge.verdict(minute.end).reasons if one.rule.endswith("-limit")]
+        if any(one.finding is Finding.HARMFUL for one in limits):
+            return at + 1
+    return NEVER
 
 
 def _pairs(drawn: Rollouts, row: int):

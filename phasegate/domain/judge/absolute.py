@@ -8,7 +8,7 @@ from phasegate.domain.judge import words
 from phasegate.domain.judge.binomial import tail
 from phasegate.domain.judge.measure import Measure, measure
 from phasegate.domain.judge.tally import Pair
-from phasegate.domain.judge.windows import Window, Windows
+from phasegate.domain.judge.windows import Row, Window, Windows
 from phasegate.domain.plan import Attribution, Phase, RolloutPlan
 from phasegate.domain.verdict import Finding, Reason
 
@@ -19,13 +19,24 @@ LOOKS = len(INTERVALS) * 360
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A rollback threshold made ready: what is counted, the limit, and the rate of a good version."""
+    """
+    A rollback threshold made ready: what is counted, the limit, and the rate of a good version.
+
+    *attributed*: a breach is shared also when nothing is left of it without the intervals in which
+    the control was above the limit, so that the edge of a burst accuses nobody.
+    """
 
     key: str
     measure: Measure
     good: float
     budget: float
     sustained: timedelta | None
+    attributed: bool = False
+
+    def present(self, row: Row) -> bool:
+        """Whether the control alone was above the limit in this interval."""
+        bad, total = row.control.pairs[self.measure.slot]
+        return bad > self.measure.limit * total
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +77,10 @@ def breach(limit: Limit, windows: Windows, *, judged_from: datetime, interval: t
 
 def accuse(found: Breach, *, attribution: Attribution, excused: timedelta | None, grace: timedelta) -> Reason:
     """
-    Say what *found* means; *excused* is how long the control has been breaking the same limit.
+    Say what *found* means; *excused* is for how long the control was above the limit in a shared breach.
 
     Literally every breach is harmful. Attributed, a breach that the control shares is not
-    the canary's for the length of *grace*; after that the version is taken back to be safe.
+    the canary's until that has lasted for *grace*; after that the version is taken back to be safe.
     """
     excuse = attribution is Attribution.ATTRIBUTED and found.shared and (excused or timedelta(0)) < grace
     finding = Finding.INCONCLUSIVE if excuse else Finding.HARMFUL
@@ -87,6 +98,7 @@ def _limit(plan: RolloutPlan, phase: Phase, rule: ErrorRateAbove | LatencyAbove)
         good=good,
         budget=plan.alpha / LOOKS,
         sustained=rule.sustained,
+        attributed=plan.attribution is Attribution.ATTRIBUTED,
     )
 
 
@@ -115,7 +127,11 @@ def _broken(limit: Limit, window: Window) -> Breach | None:
     chance = _exceeded(limit, window.canary(limit.measure.slot))
     if chance is None:
         return None
-    shared = _exceeded(limit, window.control(limit.measure.slot)) is not None
+    slot = limit.measure.slot
+    shared = _exceeded(limit, window.control(slot)) is not None
+    if not shared and limit.attributed:
+        own = window.without(limit.present)
+        shared = own is None or _exceeded(limit, own.canary(slot)) is None
     return Breach(limit, window, chance, shared)
 
 

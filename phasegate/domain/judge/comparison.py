@@ -1,9 +1,10 @@
 """The evidence that a canary is worse than its control in one stream of counts, interval by interval."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log
 
 from phasegate.domain.judge import hierarchy, relative, starts
+from phasegate.domain.judge.dispersion import Following
 from phasegate.domain.judge.hierarchy import Climates
 from phasegate.domain.judge.likelihood import log_or_never, log_sum
 from phasegate.domain.judge.setting import TIMES, Setting
@@ -14,7 +15,8 @@ from phasegate.domain.judge.tally import Pair
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """
-    One stream's evidence so far: ln of each component's stake, and what is believed of the service.
+    One stream's evidence so far: ln of each component's stake, what is believed of the service, and how
+    its errors scatter.
 
     Anytime-valid: one may look as often as one likes and stop at any time.
     """
@@ -23,6 +25,7 @@ class Comparison:
     hierarchy: tuple[float, ...]
     climates: Climates
     purse: Purse
+    scatter: Following
 
     @property
     def log_relative(self) -> float:
@@ -42,12 +45,13 @@ def begin(how: Setting) -> Comparison:
         hierarchy=(-inf,) * len(how.alternatives),
         climates=Climates(how.prior, how.prior),
         purse=starts.purse(how.intervals),
+        scatter=how.scatter,
     )
 
 
 def raised(before: Comparison) -> Comparison:
     """The canary's weight was raised: what starts now is looked for as well; evidence carries over."""
-    return Comparison(before.relative, before.hierarchy, before.climates, before.purse.step())
+    return replace(before, purse=before.purse.step())
 
 
 def compared(before: Comparison, canary: Pair, control: Pair, *, how: Setting) -> Comparison:
@@ -55,20 +59,24 @@ def compared(before: Comparison, canary: Pair, control: Pair, *, how: Setting) -
     The evidence after one more interval, ``(bad, total)`` of each arm with bad <= total.
 
     Nothing is compared while one of the arms served nobody; what is believed of the service follows.
+    An interval counts with what was known of the scatter before it: so E stays anytime-valid.
     """
     if not canary[1] and not control[1]:
         return before
     climates = hierarchy.follow(before.climates, canary, control, each=how.each)
+    scatter = before.scatter.add(control)
     if not canary[1] or not control[1]:
-        return Comparison(before.relative, before.hierarchy, climates, before.purse)
+        return replace(before, climates=climates, scatter=scatter)
     paid, purse = before.purse.pay()
+    eta = before.scatter.scatter.eta
     ratios = relative.log_ratios(how.psis, canary, control, rho=how.rho)
     modelled = hierarchy.log_ratios(how.alternatives, before.climates, canary, control)
     return Comparison(
-        starts.grown(before.relative, ratios, paid=paid, eta=how.eta),
-        starts.grown(before.hierarchy, modelled, paid=paid, eta=how.eta),
+        starts.grown(before.relative, ratios, paid=paid, eta=eta),
+        starts.grown(before.hierarchy, modelled, paid=paid, eta=eta),
         climates,
         purse,
+        scatter,
     )
 
 

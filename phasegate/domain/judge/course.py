@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from phasegate.domain.judge.climate import WEAK
+from phasegate.domain.judge.dispersion import UNKNOWN, Scatter
 from phasegate.domain.judge.tally import Pair
 from phasegate.domain.plan import Phase, RolloutPlan
 
@@ -37,12 +38,12 @@ class Past:
     What one stream (all requests, or one endpoint's) did before the release.
 
     *counts* are (bad, total) of its history, *traffic* the requests per interval of all
-    versions together, *phi* its over-dispersion.
+    versions together, *scatter* how its errors scatter.
     """
 
     counts: Pair = (0, 0)
     traffic: float = 0.0
-    phi: float = 1.0
+    scatter: Scatter = UNKNOWN
 
     @property
     def rate(self) -> float:

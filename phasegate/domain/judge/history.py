@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from phasegate.domain.judge.course import Past
-from phasegate.domain.judge.dispersion import dispersion, neighbours
+from phasegate.domain.judge.dispersion import Scatter, dispersion, neighbours
 from phasegate.domain.judge.ladder import Ladder, empty
 from phasegate.domain.judge.matched import NONE, added, by_endpoint, latency
 from phasegate.domain.judge.tally import Pair
@@ -58,8 +58,8 @@ class History:
         return added(self.endpoints.values())
 
     @property
-    def phi(self) -> float:
-        """The over-dispersion of the errors."""
+    def scatter(self) -> Scatter:
+        """How the errors scatter."""
         return scatter(self.fine, self.coarse)
 
     def traffic(self, interval: timedelta) -> float:
@@ -77,7 +77,7 @@ class History:
         whole = self.counts
         counts = whole if endpoint is None else self.endpoints.get(endpoint, NONE)
         part = counts[1] / whole[1] if counts[1] else 1.0
-        return Past(counts, traffic * part, self.phi)
+        return Past(counts, traffic * part, self.scatter)
 
     def state(self) -> list[Any]:
         """As plain values."""
@@ -103,8 +103,8 @@ class History:
         )
 
 
-def scatter(fine: Sequence[Pair], coarse: Sequence[Pair]) -> float:
-    """phi of a history of *fine* intervals and, where errors are few, of *coarse* ones."""
+def scatter(fine: Sequence[Pair], coarse: Sequence[Pair]) -> Scatter:
+    """How errors scatter in a history of *fine* intervals and, where errors are few, of *coarse* ones."""
     usual = sorted(bad for bad, _ in coarse)[len(coarse) // 2] if coarse else 0
     most = max(LEAST_OUTAGE, OUTAGE_TIMES * usual) if usual <= MOST_USUAL_ERRORS else -1
     return dispersion([*neighbours(fine), *neighbours([pair for pair in coarse if pair[0] <= most])])

@@ -195,7 +195,9 @@ class Judge:
         for limit in self._limits:
             found = self._breach(kept, limit)
             if found and found.shared:
-                kept.excused.setdefault(limit.key, row.end)
+                # A window stays above the limit long after a burst: only the burst uses up the grace.
+                more = limit.key in kept.excused and limit.present(row)
+                kept.excused[limit.key] = kept.excused.get(limit.key, 0) + more
             else:
                 kept.excused.pop(limit.key, None)
 
@@ -211,11 +213,10 @@ class Judge:
         return (*rates, *checks)
 
     def _accused(self, kept: Memory, found: absolute.Breach) -> Reason:
-        since = kept.excused.get(found.limit.key)
         reason = absolute.accuse(
             found,
             attribution=self._plan.attribution,
-            excused=found.window.until - since if since else timedelta(0),
+            excused=kept.excused.get(found.limit.key, 0) * self._plan.interval,
             grace=LONGEST * self._plan.interval,
         )
         return reason.model_copy(update={"query": kept.query})

@@ -9,7 +9,7 @@ from phasegate.domain.judge.health import Checked
 from phasegate.domain.judge.tally import Tally, nothing, unflat
 from phasegate.domain.judge.windows import Row, Windows
 
-FORMAT = 2
+FORMAT = 3
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -47,7 +47,8 @@ class Memory:
     One phase as far as it was seen, and the sums of the phases before it.
 
     ``heard`` is the end of the newest interval in which the canary served somebody, or the
-    start of the phase; ``excused`` says since when the control breaks a limit as well.
+    start of the phase; ``excused`` counts, after the first of a breach that the control shares, the
+    intervals in which the control is above the limit.
     """
 
     phase: str
@@ -60,7 +61,7 @@ class Memory:
     judged_until: datetime | None = None
     away_since: datetime | None = None
     health: Checked = field(default_factory=Checked)
-    excused: dict[str, datetime] = field(default_factory=dict)
+    excused: dict[str, int] = field(default_factory=dict)
     query: str = ""
 
     def state(self) -> dict[str, Any]:
@@ -76,7 +77,7 @@ class Memory:
             "pool": self.pool.state(),
             "rows": [_row_state(row, self.entered) for row in self.windows.rows],
             "health": _health_state(self.health),
-            "excused": {key: since.isoformat() for key, since in self.excused.items()},
+            "excused": dict(self.excused),
             "query": self.query,
         }
 
@@ -95,7 +96,7 @@ def load(state: dict[str, Any], *, keep: timedelta) -> Memory:
         judged_until=_instant(state["judged_until"]),
         away_since=_instant(state["away_since"]),
         health=_health(state["health"]),
-        excused={key: datetime.fromisoformat(since) for key, since in state["excused"].items()},
+        excused=dict(state["excused"]),
         query=state["query"],
     )
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from phasegate.domain.judge import climate, dispersion, hierarchy, relative
+from phasegate.domain.judge import climate, hierarchy, relative
 from phasegate.domain.judge.climate import Climate, Pace
 from phasegate.domain.judge.course import Course, Leg, Past
+from phasegate.domain.judge.dispersion import Following, burst_rate
 from phasegate.domain.judge.hierarchy import ALTERNATIVES, Alternative
 from phasegate.domain.judge.relative import PSIS
 
@@ -25,14 +26,14 @@ class Setting:
     How counts become evidence: E = v E_rel + (1 - v) min(E_hier, 10 E_rel).
 
     *psis* and *alternatives* are the components, mildest first; *rho* the tolerated ratio,
-    *eta* the power for over-dispersion, *prior* what history says, *each* the pace of bursts.
+    *scatter* and *prior* what history says, *each* the pace of bursts.
     """
 
     psis: tuple[float, ...]
     alternatives: tuple[Alternative, ...]
     v: float
     rho: float
-    eta: float
+    scatter: Following
     prior: Climate
     each: Pace
     intervals: int
@@ -50,7 +51,7 @@ def setting(past: Past, course: Course, *, rho: float = TOLERANCE, strict: bool 
         alternatives=_picked(_mildest_first(past), _worth_of_alternative(past), past, course),
         v=1.0 if strict else _trust(past, course),
         rho=rho,
-        eta=dispersion.eta(past.phi),
+        scatter=Following(past.scatter, burst_rate(past.rate)),
         prior=climate.start(*past.counts, each=each),
         each=each,
         intervals=course.intervals,

@@ -8,6 +8,7 @@ from typing import Any
 from phasegate.domain.judge import comparison
 from phasegate.domain.judge.climate import Climate, Pace
 from phasegate.domain.judge.comparison import Comparison
+from phasegate.domain.judge.dispersion import Following, Scatter
 from phasegate.domain.judge.hierarchy import ALTERNATIVES, Climates
 from phasegate.domain.judge.matched import NONE, added
 from phasegate.domain.judge.setting import Setting
@@ -59,10 +60,12 @@ def state(stream: Stream) -> list[Any]:
     how, found = stream.how, stream.found
     return [
         [list(how.psis), [ALTERNATIVES.index(one) for one in how.alternatives]],
-        [how.v, how.rho, how.eta, how.intervals, *_flat(how.prior)],
+        [how.v, how.rho, how.intervals, *_flat(how.prior)],
+        _scatter_state(how.scatter),
         [stakes(found.relative), stakes(found.hierarchy)],
         [*_flat(found.climates.both), *_flat(found.climates.control)],
         purse_state(found.purse),
+        _scatter_state(found.scatter),
         [*stream.canary, *stream.control],
         stream.span.state(),
     ]
@@ -70,14 +73,14 @@ def state(stream: Stream) -> list[Any]:
 
 def load(written: list[Any], *, each: Pace) -> Stream:
     """Read what :func:`state` wrote."""
-    picked, numbers, held, climates, purse, counts, span = written
-    v, rho, eta, intervals, *prior = numbers
+    picked, numbers, before, held, climates, purse, scatter, counts, span = written
+    v, rho, intervals, *prior = numbers
     how = Setting(
         psis=tuple(picked[0]),
         alternatives=tuple(ALTERNATIVES[at] for at in picked[1]),
         v=v,
         rho=rho,
-        eta=eta,
+        scatter=_scatter(before),
         prior=_climate(prior),
         each=each,
         intervals=intervals,
@@ -87,6 +90,7 @@ def load(written: list[Any], *, each: Pace) -> Stream:
         hierarchy=unstaked(held[1]),
         climates=Climates(_climate(climates[:4]), _climate(climates[4:])),
         purse=Purse(*purse),
+        scatter=_scatter(scatter),
     )
     return Stream(how, found, (counts[0], counts[1]), (counts[2], counts[3]), Span.load(span))
 
@@ -113,3 +117,20 @@ def _flat(climate: Climate) -> list[float]:
 def _climate(numbers: list[float]) -> Climate:
     a, b, sharp, mild = numbers
     return Climate(a, b, (sharp, mild))
+
+
+def _scatter_state(one: Following) -> list[Any]:
+    sums = one.scatter
+    return [
+        [sums.errors, sums.seen, sums.expected, sums.variance],
+        one.most,
+        list(one.half) if one.half else None,
+        [list(half) for half in one.last] if one.last else None,
+        one.burst,
+    ]
+
+
+def _scatter(state: list[Any]) -> Following:
+    sums, most, half, last, burst = state
+    waiting = ((last[0][0], last[0][1]), (last[1][0], last[1][1])) if last else None
+    return Following(Scatter(*sums), most, (half[0], half[1]) if half else None, waiting, burst)

@@ -26,6 +26,8 @@ from phasegate.domain.plan import Phase, RolloutPlan
 
 MOST_ENDPOINTS = 20
 REST = "(rest)"
+# Endpoints unknown at the first comparison are rare: their stream must not cost the others half of the mean.
+REST_SHARE = 0.05
 _HALF = log(0.5)
 
 
@@ -119,8 +121,14 @@ class Trial:
         """ln E of the errors."""
         if self.total is None:
             return 0.0
-        each = -log(len(self.endpoints))
-        spread = log_sum(one.log_evidence + each for one in self.endpoints.values())
+        named = len(self.endpoints) - 1
+        if named < 2:
+            return self.total.log_evidence  # the only endpoint is the whole
+        each = log((1 - REST_SHARE) / named)
+        spread = log_sum(
+            one.log_evidence + (log(REST_SHARE) if name == REST else each)
+            for name, one in self.endpoints.items()
+        )
         return log_sum((_HALF + self.total.log_evidence, _HALF + spread))
 
     @property

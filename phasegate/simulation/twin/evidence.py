@@ -13,6 +13,7 @@ from phasegate.domain.judge.relative import PSIS
 from phasegate.domain.judge.setting import TIMES, Setting
 from phasegate.domain.judge.starts import weights
 from phasegate.simulation.rollouts import Flags, Floats
+from phasegate.simulation.twin.dispersion import Following, following
 from phasegate.simulation.twin.hierarchy import Climate, Climates, Counted, step
 from phasegate.simulation.twin.likelihood import log_or_never
 from phasegate.simulation.twin.purse import Purse
@@ -28,7 +29,7 @@ class Settings:
     alternatives: Floats
     v: Floats
     rho: Floats
-    eta: Floats
+    scatter: Following
     prior: Climate
     each: Pace
     intervals: int
@@ -42,7 +43,7 @@ def gathered(settings: Sequence[Setting]) -> Settings:
         alternatives=_weights(ALTERNATIVES, [one.alternatives for one in settings]),
         v=np.array([one.v for one in settings]),
         rho=np.array([one.rho for one in settings]),
-        eta=np.array([one.eta for one in settings]),
+        scatter=following([one.scatter for one in settings]),
         prior=Climate(
             np.array([one.prior.a for one in settings]),
             np.array([one.prior.b for one in settings]),
@@ -94,14 +95,22 @@ def _weights(components: Sequence[Hashable], kept: list[tuple[Any, ...]]) -> Flo
 class _Stakes:
     """What every stream has staked so far; changes with each interval."""
 
-    def __init__(self, how: Settings, climates: Climates, purse: Purse, logs: tuple[Floats, Floats]):
-        self._how, self._climates, self._purse = how, climates, purse
+    def __init__(
+        self,
+        how: Settings,
+        climates: Climates,
+        purse: Purse,
+        scatter: Following,
+        logs: tuple[Floats, Floats],
+    ):
+        self._how, self._climates, self._purse, self._scatter = how, climates, purse, scatter
         self._plain, self._modelled = logs
 
     @classmethod
     def begin(cls, how: Settings, streams: int) -> "_Stakes":
         nothing = (np.full((len(PSIS), streams), -inf), np.full((len(ALTERNATIVES), streams), -inf))
-        return cls(how, Climates(how.prior, how.prior), Purse.begin(streams, how.intervals), nothing)
+        purse = Purse.begin(streams, how.intervals)
+        return cls(how, Climates(how.prior, how.prior), purse, how.scatter, nothing)
 
     def raise_weight(self) -> None:
         self._purse.raise_weight()
@@ -110,9 +119,10 @@ class _Stakes:
         how, compared = self._how, (counts.n1 > 0) & (counts.n0 > 0)
         paid = log_or_never(self._purse.pay(compared))
         ratios, self._climates = step(self._climates, counts, each=how.each)
-        relative = _relative(counts, how.rho)
-        self._plain = _grown(self._plain, paid + how.psis, relative, how.eta, compared)
-        self._modelled = _grown(self._modelled, paid + how.alternatives, ratios, how.eta, compared)
+        relative, eta = _relative(counts, how.rho), self._scatter.eta
+        self._plain = _grown(self._plain, paid + how.psis, relative, eta, compared)
+        self._modelled = _grown(self._modelled, paid + how.alternatives, ratios, eta, compared)
+        self._scatter = self._scatter.add(counts.x0, counts.n0)
         return _combined(self._plain, self._modelled, self._purse.cash, how.v)
 
     def only(self, going: Flags) -> "_Stakes":
@@ -124,10 +134,10 @@ class _Stakes:
             alternatives=how.alternatives[:, going],
             v=how.v[going],
             rho=how.rho[going],
-            eta=how.eta[going],
         )
         logs = (self._plain[:, going], self._modelled[:, going])
-        return _Stakes(left, self._climates.only(going), self._purse.only(going), logs)
+        purse, scatter = self._purse.only(going), self._scatter.only(going)
+        return _Stakes(left, self._climates.only(going), purse, scatter, logs)
 
 
 def _relative(counts: Counted, rho: Floats) -> Floats:

@@ -40,7 +40,7 @@ def breached(
     The interval of one phase (from 1) after which a limit takes each rollout back, or NEVER.
 
     ``(bad, total)`` of the phase, shape (rollouts, intervals), without its warmup. Intervals after
-    *until* are not looked at. *attributed*: what the control breaks too is excused for 15 intervals.
+    *until* are not looked at. *attributed*: what the control breaks too is excused for 15 intervals of that.
     """
     stops = np.full(len(until), NEVER, dtype=np.int64)
     for limit in limits:
@@ -58,8 +58,11 @@ def _of(
     canary: tuple[Ints, Ints], control: tuple[Ints, Ints], limit: ArrayLimit, *, attributed: bool, until: Ints
 ) -> Ints:
     order, there = _served_first(canary[1])
+    present = control[0] > limit.limit * control[1]
+    counted = (*canary, *control, *(np.where(present, 0, one) for one in canary))
+    now = np.take_along_axis(present, order, axis=1)
     windows = [
-        tuple(_window(counts, order, length, limit) for counts in (*canary, *control))
+        tuple(_window(counts, order, length, limit) for counts in counted)
         for length in ((limit.sustained,) if limit.sustained else INTERVALS)
     ]
     whole = _whole(canary[1], limit.sustained) if limit.sustained else there
@@ -68,23 +71,25 @@ def _of(
     for place in range(order.shape[1]):
         at = order[:, place] + 1
         open_ = (stops == NEVER) & there[:, place] & whole[:, place] & (at <= np.where(until, until, at))
-        own, shared = _found(windows, limit, place, open_)
-        excused = np.where(shared, np.where(excused < 0, at, excused), -1)
-        old = shared & (at - excused >= LONGEST)
+        own, shared = _found(windows, limit, place, open_, attributed=attributed)
+        excused = np.where(shared, np.where(excused < 0, 0, excused + now[:, place]), -1)
+        old = shared & (excused >= LONGEST)
         stops = np.where(own | old | (shared & (not attributed)), at, stops)
     return stops
 
 
 def _found(
-    windows: Sequence[tuple[Ints, ...]], limit: ArrayLimit, place: int, open_: Flags
+    windows: Sequence[tuple[Ints, ...]], limit: ArrayLimit, place: int, open_: Flags, *, attributed: bool
 ) -> tuple[Flags, Flags]:
     """Where a window is broken by the canary alone, and where every broken one is the control's as well."""
     own, both = np.zeros_like(open_), np.zeros_like(open_)
-    for x1, n1, x0, n0 in windows:
+    for x1, n1, x0, n0, left, served in windows:
         maybe = open_ & (x1[:, place] > limit.limit * n1[:, place])
         for row in np.flatnonzero(maybe):
             if _exceeds(int(x1[row, place]), int(n1[row, place]), limit):
                 shared = _exceeds(int(x0[row, place]), int(n0[row, place]), limit)
+                if attributed and not shared:
+                    shared = not _exceeds(int(left[row, place]), int(served[row, place]), limit)
                 (both if shared else own)[row] = True
     return own, both & ~own
 
