@@ -113,13 +113,13 @@ async def _tell_restored(outside: Outside, state: ReleaseState) -> None:
 
 def _database_words(state: ReleaseState) -> str:
     """A rollback of traffic leaves the data: whether the old version still fits it, a person decides."""
-    known = state.databases.get(Environment.PRODUCTION)
-    if known is None or not known.changed:
+    changed = [(where, known) for where, known in state.databases.items() if known.changed]
+    if not changed:
         return ""
+    said = " and ".join(f"the {where} database ({', '.join(known.names)})" for where, known in changed)
     return (
-        f" The release migrated the database ({', '.join(known.names)}); that was left as it is, because "
-        f"only a person may take data back: phasegate d1 status {state.release}, then d1 rollback or "
-        "d1 restore."
+        f" The release migrated {said}; that was left as it is, because only a person may take data "
+        f"back: phasegate d1 status {state.release}, then d1 rollback or d1 restore."
     )
 
 
@@ -175,7 +175,11 @@ async def note_recovery(outside: Outside, release: str, seen: Recovery) -> Relea
 
 
 async def close(outside: Outside, release: str, *, outcome: Outcome, summary: str) -> ReleaseState:
-    """End the release; a promoted candidate becomes known good in the event before."""
+    """
+    End the release; a promoted candidate becomes known good in the event before.
+
+    One that was not promoted says in its summary what it left in a database.
+    """
     if outcome is Outcome.ROLLED_BACK:
         await _still_back(outside, release)
     if outcome is Outcome.PROMOTED:
@@ -184,7 +188,8 @@ async def close(outside: Outside, release: str, *, outcome: Outcome, summary: st
     def end(state: ReleaseState) -> Event | None:
         if state.ended is not None or (outcome is Outcome.PROMOTED and state.aborting):
             return None
-        return Ended(outcome=outcome, summary=summary)
+        left = "" if outcome is Outcome.PROMOTED else _database_words(state)
+        return Ended(outcome=outcome, summary=summary + left)
 
     return await outside.journal.record(release, end)
 

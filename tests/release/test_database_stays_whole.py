@@ -173,7 +173,7 @@ async def test_another_release_at_work_keeps_its_database(tmp_path: Path):
         await house.migrated()
         await house.taken_back()
         hands = house.world.hands
-        await close(hands, RELEASE, outcome=Outcome.REFUSED, summary="stopped before any traffic")
+        await close(hands, RELEASE, outcome=Outcome.REFUSED, summary="Stopped.")
         await open_release(
             hands,
             "the-next",

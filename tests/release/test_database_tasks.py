@@ -1,0 +1,71 @@
+"""The tasks of a run bring a database along, and a person's order takes it back."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phasegate.actions.rollback import close
+from phasegate.domain.database import ReturnOrder, Way
+from phasegate.domain.events import Outcome
+from phasegate.wiring import close_shared
+from tasks.migrate import migrate
+from tasks.return_database import return_database
+from tests.release.database_stage import NOTES, PRODUCTION, STAGING, Databases, databases
+from tests.release.test_database_ways_back import environment
+from tests.release.test_keeper_takes_back import RELEASE
+
+
+async def test_tasks_migrate_staging_first_and_take_production_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """
+    The database of each phase is the one that the bundle binds there; a task that is repeated does nothing.
+    """
+    async with configured(tmp_path, monkeypatch) as house:
+        names = [await body(migrate)(RELEASE, phase) for phase in ("staging", "staging", "canary")]
+        databases_after = (await house.world.state(RELEASE)).databases
+        await house.taken_back()
+        said = await body(return_database)(RELEASE, ReturnOrder(way=Way.DOWN, by="grace", reason="wrong"))
+
+        assert names == [(NOTES,)] * 3
+        assert {each: known.database for each, known in databases_after.items()} == house.ids
+        assert "its schema is that from before" in said
+
+
+async def test_what_a_release_left_on_staging_is_said_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """
+    A file that is mended under its old name would not be applied where the old one is.
+    """
+    async with configured(tmp_path, monkeypatch) as house:
+        await body(migrate)(RELEASE, "staging")
+        await house.taken_back()
+
+        state = await close(house.world.hands, RELEASE, outcome=Outcome.REFUSED, summary="Stopped.")
+
+        assert state.ended is not None
+        assert f"migrated the {STAGING} database ({NOTES})" in state.ended.summary
+        assert str(PRODUCTION) not in state.ended.summary
+        assert f"phasegate d1 status {RELEASE}" in state.ended.summary
+
+
+@asynccontextmanager
+async def configured(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Databases]:
+    """A release, and an environment in which tasks find the same world."""
+    async with databases(home) as house:
+        for name, value in environment(house.world.settings).items():
+            monkeypatch.setenv(name, value)
+        try:
+            yield house
+        finally:
+            await close_shared()
+
+
+def body(task: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """What a task does, without Prefect around it."""
+    inner: Callable[..., Awaitable[Any]] = task.__wrapped__  # type: ignore[attr-defined]
+    return inner
