@@ -48,14 +48,23 @@ async def _run_down(
     files: Sequence[Migration],
 ) -> ReleaseState:
     downs = _downs(known, files)
-    nothing_later(known, await outside.database.applied(known.database))
-    began = known.intended if known.intended and known.intended.way is Way.DOWN else None
+    applied = await outside.database.applied(known.database)
+    nothing_later(known, applied)
+    began = _begun(known, applied)
     start = began.bookmark if began else await outside.database.bookmark(known.database)
     intent = _intent(order, start)
     await outside.journal.record(state.release, lambda s: intent)
     for migration in downs:
         await outside.database.take_back(known.database, migration)
     return await _done(outside, state, known, intent, previous=start, resumed=began is not None)
+
+
+def _begun(known: DatabaseState, applied: Sequence[str]) -> ReturnIntended | None:
+    """The down-SQL that was interrupted on its way; one that took nothing back yet begins anew."""
+    interrupted = known.intended
+    if interrupted is None or interrupted.way is not Way.DOWN or set(known.names) <= set(applied):
+        return None
+    return interrupted
 
 
 def loss_words(known: DatabaseState) -> str:
@@ -116,7 +125,7 @@ async def _found_done(
     if interrupted is None or interrupted.way is not order.way:
         raise Refused(
             f"database {known.database} is there already: of {', '.join(known.names)} it has "
-            f"{'some or all' if order.way is Way.UNDO else 'none'}; phasegate d1 schema shows it"
+            f"{'some or all' if order.way is Way.UNDO else 'none'}; an interrupted return is ended by ordering it again"
         )
     return await _done(outside, state, known, interrupted, previous=interrupted.bookmark, resumed=True)
 

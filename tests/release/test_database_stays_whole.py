@@ -165,6 +165,22 @@ async def test_an_interrupted_rollback_can_be_undone_from_its_beginning(tmp_path
             await house.order(Way.UNDO, role=ROLE)
 
 
+async def test_a_rollback_that_took_nothing_back_begins_anew(tmp_path: Path):
+    """
+    Undoing it must not lose what users wrote between the attempt that failed and the one that did not.
+    """
+    async with databases(tmp_path) as house:
+        await house.migrated()
+        await house.taken_back()
+        await interrupted(house, Way.DOWN)
+        await house.sql(a_session("meanwhile"))
+
+        await house.order(Way.DOWN)
+        await house.order(Way.UNDO, role=ROLE)
+
+        assert [row["owner"] for row in await house.sql("SELECT owner FROM sessions")] == ["meanwhile"]
+
+
 async def test_another_release_at_work_keeps_its_database(tmp_path: Path):
     """
     A release that found the migration applied counts on it; staging is enough for that.

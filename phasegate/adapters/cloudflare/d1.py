@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from phasegate.adapters.cloudflare.client import CloudflareClient
-from phasegate.adapters.cloudflare.envelope import Rejected
+from phasegate.adapters.cloudflare.envelope import Ambiguous, Rejected
 from phasegate.adapters.cloudflare.writing import Patience, bring_about
 from phasegate.domain.errors import Refused
 from phasegate.domain.migrations import Migration
@@ -78,24 +78,30 @@ class CloudflareD1:
 
     async def restore(self, database: str, *, to: str, was: str | None) -> str:
         """See `Database.restore`."""
-        first = await self.bookmark(database)
+        previous = await self.bookmark(database)
         names = await self.applied(database)
-        previous: list[str] = []
+        unclear = False
 
         async def moved() -> bool | None:
             # Every write of a user moves the bookmark; the list of migrations moves only with the data.
             return await self.applied(database) != names or None
 
         async def send() -> None:
+            nonlocal previous, unclear
             if was is not None and (now := await self.bookmark(database)) != was:
                 raise Refused(f"the database is at bookmark {now}, not at {was}: somebody wrote meanwhile")
             path = _path(database, "time_travel/restore")
-            answer = await self._client.write("POST", path, params={"bookmark": to})
-            previous.append(str(answer["previous_bookmark"]))
+            try:
+                answer = await self._client.write("POST", path, params={"bookmark": to})
+            except Ambiguous:
+                unclear = True
+                raise
+            # One that was given up may have acted before; then this answer names what that one restored.
+            previous = previous if unclear else str(answer["previous_bookmark"])
 
         what = f"restoring database {database} to {to}"
         await self._refusing(lambda: bring_about(moved, send, patience=self._patience, what=what), what=what)
-        return previous[0] if previous else first
+        return previous
 
     async def _bring_about(
         self, done: Callable[[], Awaitable[bool | None]], database: str, sql: str, *, what: str
