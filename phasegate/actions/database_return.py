@@ -125,8 +125,8 @@ async def _found_done(
     if interrupted is None or interrupted.way is not order.way:
         raise Refused(
             f"database {known.database} is there already: of {', '.join(known.names)} it has "
-            f"{'some or all' if order.way is Way.UNDO else 'none'}; "
-            "an interrupted return is ended by ordering it again"
+            f"{'some or all' if order.way is Way.UNDO else 'none'}; an interrupted return is ended by "
+            "ordering it again"
         )
     return await _done(outside, state, known, interrupted, previous=interrupted.bookmark, resumed=True)
 
