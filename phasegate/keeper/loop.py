@@ -10,6 +10,8 @@ from phasegate.actions.outside import Outside
 from phasegate.domain.errors import PhasegateError
 from phasegate.keeper.liveness import Health
 from phasegate.keeper.outbox import EVERY, Outbox
+from phasegate.keeper.sleepers import EVERY as SLEEPERS_EVERY
+from phasegate.keeper.sleepers import Sleepers
 from phasegate.keeper.unreadable import page_unreadable
 from phasegate.keeper.watch import Watch
 from phasegate.ports import Row
@@ -17,6 +19,7 @@ from phasegate.ports import Row
 log = logging.getLogger("phasegate.keeper")
 IDLE = timedelta(seconds=2)
 OUTBOX = ""
+SLEEPERS = " runs of ended releases"
 SHORTEST = timedelta(milliseconds=50)
 AT_ONCE = 50
 LISTED = timedelta(milliseconds=0.5)
@@ -40,8 +43,10 @@ class Keeper:
     idle: timedelta = IDLE
     watch: Watch = field(init=False)
     outbox: Outbox = field(init=False)
+    sleepers: Sleepers = field(init=False)
     _due: dict[str, datetime] = field(default_factory=dict)
     _due_outbox: datetime = LONG_AGO
+    _due_sleepers: datetime = LONG_AGO
     _due_beat: datetime = LONG_AGO
     _began: datetime = LONG_AGO
     _seen: dict[str, datetime] = field(default_factory=dict)
@@ -52,6 +57,7 @@ class Keeper:
     def __post_init__(self) -> None:
         self.watch = Watch(self.outside)
         self.outbox = Outbox(self.outside)
+        self.sleepers = Sleepers(self.outside)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until *stop* is set; the ledger being away is waited out."""
@@ -98,6 +104,9 @@ class Keeper:
         if OUTBOX not in self._looks and not timedelta(0) < self._due_outbox - now <= EVERY:
             self._due_outbox = now + EVERY
             self._start(OUTBOX, self.outbox.deliver())
+        if SLEEPERS not in self._looks and not timedelta(0) < self._due_sleepers - now <= SLEEPERS_EVERY:
+            self._due_sleepers = now + SLEEPERS_EVERY
+            self._start(SLEEPERS, self._wake_sleepers())
         times = [self._due[row.release] for row in rows if row.release in self._due]
         self._began = self.outside.clock.now()
         wait = min(times, default=now + self.idle) - self._began
@@ -190,6 +199,14 @@ class Keeper:
         except Exception:
             log.exception("caring for the run of %s failed; it is tried again", release)
 
+    async def _wake_sleepers(self) -> None:
+        try:
+            await self.sleepers.wake()
+        except PhasegateError as trouble:
+            log.warning("runs of ended releases were not looked at: %s", trouble)
+        except Exception:
+            log.exception("looking at the runs of ended releases failed; it is tried again")
+
     def _drop_ended(self, active: set[str]) -> None:
         for release in [release for release in self._due if release not in active]:
             if release in self._looks:
@@ -198,3 +215,4 @@ class Keeper:
             self._seen.pop(release, None)
             self.watch.forget(release)
             self.outbox.add(release)
+            self.sleepers.add(release)

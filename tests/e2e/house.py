@@ -156,8 +156,13 @@ class House:
         return await condition(active, limit=LIMIT)
 
     async def prefect(self, method: str, path: str, body: Any = None) -> Any:
-        """One call of Prefect's API; its JSON."""
-        answer = await asyncio.to_thread(self.client.request, method, path, json=body)
+        """One call of Prefect's API; its JSON. A busy SQLite server says 503 and is asked again."""
+
+        async def answered() -> httpx.Response | None:
+            answer = await asyncio.to_thread(self.client.request, method, path, json=body)
+            return None if answer.status_code == 503 else answer
+
+        answer = await condition(answered, limit=60)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
