@@ -44,11 +44,9 @@ demo: install
 	@if [ "$(TARGET)" = workerd ]; then bash toolchain/install.sh; fi
 	@$(BIN)/python -m examples.demo --bad $(BAD) --target $(TARGET) $(if $(KEEP),--keep)
 
-# The end-to-end tests run alone: a whole house on two cores bears no company, the others bear each other.
 test: install
 	@bash tests/prepare.sh
-	@$(BIN)/python -m pytest tests/e2e
-	@$(BIN)/python -m pytest --ignore tests/e2e -n 2 --dist loadgroup --no-loadscope-reorder
+	@bash tests/run.sh $(BIN)/python
 
 lint: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -6,19 +6,20 @@ or may not have happened: read the ledger before trying again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phasegate.adapters import ledger_events, ledger_leases, ledger_observations, ledger_schema
 from phasegate.adapters.ledger_address import Address, address
 from phasegate.adapters.ledger_engine import engines
 from phasegate.adapters.ledger_errors import database_errors
+from phasegate.adapters.ledger_group import Group, Work
 from phasegate.domain.errors import LedgerBusy, Refused, SettingsError, Superseded
 from phasegate.domain.events import Event, Opened, Recorded
 from phasegate.domain.observation import Minute, Probe
@@ -26,7 +27,6 @@ from phasegate.ports import Lease, Row
 
 _ATTEMPTS = 5
 T = TypeVar("T")
-Work = Callable[[AsyncConnection], Awaitable[T]]
 
 
 class SqlLedger:
@@ -41,6 +41,7 @@ class SqlLedger:
         self._address: Address = address(url)
         self._limit = limit
         self._writer, self._reader = engines(self._address, limit=limit)
+        self._seen = Group(self._write)
 
     @property
     def name(self) -> str:
@@ -80,7 +81,8 @@ class SqlLedger:
         return await self._read(lambda db: db.run_sync(ledger_schema.present, self.name))
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, after what was seen is stored."""
+        await self._seen.finish()
         await self._writer.dispose()
         await self._reader.dispose()
 
@@ -142,7 +144,9 @@ class SqlLedger:
             # At a tick of seconds most looks find nothing new, and each write waits for the disk.
             return 0
         return await self._observed(
-            release, lambda db: ledger_observations.add_minutes(db, release, worker, minutes)
+            release,
+            f"minutes/{worker}",
+            lambda db: ledger_observations.add_minutes(db, release, worker, minutes),
         )
 
     async def minutes(
@@ -153,7 +157,7 @@ class SqlLedger:
 
     async def add_probe(self, release: str, probe: Probe) -> None:
         """Store a health check. Raises Refused for an unknown release."""
-        await self._observed(release, lambda db: ledger_observations.add_probe(db, release, probe))
+        await self._observed(release, "probes", lambda db: ledger_observations.add_probe(db, release, probe))
 
     async def probes(self, release: str, *, after: datetime | None = None) -> tuple[Probe, ...]:
         """Stored health checks later than *after*, in order of time."""
@@ -167,9 +171,9 @@ class SqlLedger:
         """The newest sign of life of any keeper."""
         return await self._read(ledger_observations.last_beat)
 
-    async def _observed(self, release: str, work: Work[T]) -> T:
+    async def _observed(self, release: str, what: str, work: Work[T]) -> T:
         try:
-            return await self._write(work)
+            return await self._seen.add(work, key=f"{release}/{what}")
         except IntegrityError:
             raise Refused(await self.unknown(release)) from None
 
