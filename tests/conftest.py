@@ -1,11 +1,15 @@
-"""Which tests share a process, and which begin first."""
+"""Which tests begin first."""
 
 from pathlib import Path
 
 import pytest
 
 # What takes longest begins first, so that no worker is left with it at the end.
-LONGEST = ("e2e", "test_house.py", "adapters/test_ledger_processes.py", "edge/test_splitter_ends.py")
+LONGEST = (
+    *("conformance", "release/test_keeper_takes_back.py", "release/test_keeper_endures.py"),
+    *("adapters/test_cloudflare_edge.py", "release/test_model.py", "release/test_kill_table.py"),
+    *("release/", "test_house.py", "adapters/test_ledger_processes.py", "edge/", "examples/"),
+)
 
 TRANSCRIPTS = Path(__file__).resolve().parent.parent / "build" / "conformance"
 
@@ -30,11 +34,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each file stays in one process, and all end-to-end tests in one: they share a house."""
+    """Files that take long begin first; with several processes each file stays in one."""
     items.sort(key=lambda item: _rank(_place(item)))
-    for item in items:
-        place = _place(item)
-        item.add_marker(pytest.mark.xdist_group("house" if place.startswith("e2e/") else place))
 
 
 def _place(item: pytest.Item) -> str:

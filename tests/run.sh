@@ -11,7 +11,7 @@ trap 'exit 130' INT TERM
 echo "the end-to-end tests run beside the others; their output follows"
 "$python" -m pytest tests/e2e >"$log" 2>&1 &
 house=$!
-nice -n 10 "$python" -m pytest --ignore tests/e2e -n 4 --dist loadgroup --no-loadscope-reorder
+nice -n 10 "$python" -m pytest --ignore tests/e2e -n 4 --dist loadfile --no-loadscope-reorder
 others=$?
 tail -n +1 --pid="$house" -f "$log"
 wait "$house"
