@@ -59,7 +59,9 @@ def _same(first: Recorded, event: Opened) -> Recorded:
 
 
 async def _refuse_second(db: AsyncConnection, release: str, service: str) -> None:
-    query = select(RELEASES.c.release).where(RELEASES.c.service == service, RELEASES.c.active)
+    # Its own name means that another process has opened this one since it was looked for: not a second one.
+    others = RELEASES.c.release != release
+    query = select(RELEASES.c.release).where(RELEASES.c.service == service, RELEASES.c.active, others)
     if (taken := await db.scalar(query)) is not None:
         raise ServiceTaken(
             f"release {release!r} cannot open: {service!r} is being released by {taken!r}; "
