@@ -5,12 +5,16 @@ set -u
 python="${1:?the Python that has phasegate}"
 log="$(mktemp)"
 house=""
-trap '[ -n "$house" ] && kill "$house" 2>/dev/null; rm -f "$log"' EXIT
+# Interrupted, not killed: the house ends its own programs.
+trap '[ -n "$house" ] && kill -INT "$house" 2>/dev/null && wait "$house"; rm -f "$log"' EXIT
 trap 'exit 130' INT TERM
 
 echo "the end-to-end tests run beside the others; their output follows"
+# With job control, or a program in the background could not be interrupted.
+set -m
 "$python" -m pytest tests/e2e >"$log" 2>&1 &
 house=$!
+set +m
 nice -n 10 "$python" -m pytest --ignore tests/e2e -n 4 --dist loadfile --no-loadscope-reorder
 others=$?
 tail -n +1 --pid="$house" -f "$log"

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from phasegate.actions.gates import fallen
 from phasegate.actions.outside import Outside
-from phasegate.domain.errors import RunsAway
+from phasegate.domain.errors import LedgerBusy, RunsAway
 from phasegate.ports import RunStatus
 
 log = logging.getLogger("phasegate.keeper")
@@ -45,6 +45,12 @@ class Sleepers:
             except RunsAway as away:
                 log.warning("%s has ended, its run cannot be looked at yet: %s", release, away)
                 return
+            except LedgerBusy:
+                raise
+            except Exception:
+                # One that cannot be read must not keep the others asleep.
+                log.exception("%s has ended and cannot be read; its run is left alone", release)
+                self._until.pop(release, None)
 
     async def _recall(self) -> None:
         rows = await self.outside.journal.ledger.releases(active=False)
