@@ -15,7 +15,7 @@ set -m
 "$python" -m pytest tests/e2e -n 3 --dist loadfile --no-loadscope-reorder >"$log" 2>&1 &
 house=$!
 set +m
-nice -n 10 "$python" -m pytest --ignore tests/e2e -n 4 --dist loadfile --no-loadscope-reorder
+nice -n 10 "$python" -m pytest --ignore tests/e2e -n 6 --dist loadfile --no-loadscope-reorder
 others=$?
 tail -n +1 --pid="$house" -f "$log"
 wait "$house"
