@@ -25,7 +25,7 @@ async def upload(
         return state
     worker = state.service if environment is Environment.PRODUCTION else staging_name(state.service)
     if bundle is None:
-        version = await _existing(outside, state, worker)
+        version = await existing(outside, state, worker)
     else:
         version = await _put(outside, worker, bundle, environment=environment, release=release)
     event = Uploaded(environment=environment, version=version)
@@ -40,7 +40,8 @@ async def _put(
     return await outside.target.upload(worker, bundle, environment=environment, release=release)
 
 
-async def _existing(outside: Outside, state: ReleaseState, worker: str) -> Version:
+async def existing(outside: Outside, state: ReleaseState, worker: str) -> Version:
+    """The candidate that was uploaded to *worker*, by its id or tag; raises Refused when there is none."""
     candidate = state.opened.candidate
     for version in await outside.target.versions(worker):
         if version.id == candidate.version or (candidate.tag and version.tag == candidate.tag):
