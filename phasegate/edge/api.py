@@ -13,6 +13,7 @@ from phasegate.edge import (
     api_account,
     api_assets,
     api_d1,
+    api_d1_import,
     api_deployments,
     api_edge,
     api_graphql,
@@ -36,6 +37,7 @@ _ROUTES = tuple(
         api_deployments,
         api_telemetry,
         api_d1,
+        api_d1_import,
         api_graphql,
     )
     for route in module.ROUTES

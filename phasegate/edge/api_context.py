@@ -12,6 +12,7 @@ from phasegate.edge.assets import Assets
 from phasegate.edge.auth import Limiter, Permission
 from phasegate.edge.config import EdgeConfig
 from phasegate.edge.d1_databases import Databases
+from phasegate.edge.d1_import import Imports
 from phasegate.edge.envelope import ApiError, worker_missing
 from phasegate.edge.faults import Faults
 from phasegate.edge.faults_http import Calls
@@ -34,6 +35,7 @@ class Context:
     calls: Calls
     limiter: Limiter
     assets: Assets
+    imports: Imports
 
     def script(self, request: Request) -> ScriptRecord:
         """The Worker that the path names, or 404."""

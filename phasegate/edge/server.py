@@ -19,6 +19,7 @@ from phasegate.edge.config import EdgeConfig
 from phasegate.edge.connections import CuttableProtocol
 from phasegate.edge.d1_bridge import Bridge
 from phasegate.edge.d1_databases import Databases
+from phasegate.edge.d1_import import Imports
 from phasegate.edge.faults import Faults
 from phasegate.edge.faults_http import Calls
 from phasegate.edge.inside import Inside
@@ -119,6 +120,8 @@ class Edge:
         self._parts.callback(state.close)
         databases = Databases(directory / "d1", state)
         self._parts.push_async_callback(databases.close)
+        imports = Imports(databases)
+        self._parts.push_async_callback(imports.close)
         live = await self._data_plane(work, state, databases)
         context = Context(
             self.config,
@@ -130,6 +133,7 @@ class Edge:
             self.calls,
             Limiter(self.config.rate_limit),
             Assets(state),
+            imports,
         )
         try:
             await live.resume()

@@ -66,7 +66,11 @@ async def migrate(run: Session) -> None:
     await run.run("migrations apply", *words, "apply", "DB", "--remote", "--env=")
     run.notes["with a migrated database"] = await _answers(run, "/notes")
     sql = "SELECT name FROM d1_migrations ORDER BY id"
-    await run.run("execute", "d1", "execute", "DB", "--remote", "--env=", "--json", "--command", sql)
+    execute = ("d1", "execute", "DB", "--remote", "--env=", "--json")
+    await run.run("execute", *execute, "--command", sql)
+    await run.run("execute a file", *execute, "--file", "seed.sql", "-y")
+    run.notes["with a file of SQL"] = await _answers(run, "/notes")
+    await run.run("execute a wrong file", *execute, "--file", "wrong.sql", "-y")
 
 
 async def travel(run: Session) -> None:

@@ -18,6 +18,7 @@ MIGRATIONS = {
     "0001_notes.sql": "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL);\n",
     "0002_first.sql": "INSERT INTO notes (text) VALUES ('first');\n",
 }
+SEED = "INSERT INTO notes (text) VALUES ('a;b');\nINSERT INTO notes (text) VALUES ('c');\n"
 WORKER = """export default {
   async fetch(request, env) {
     if (new URL(request.url).pathname === "/version") return Response.json(env.VERSION);
@@ -110,6 +111,8 @@ def lay_out(project: Path, *, database: str, staging_database: str) -> None:
     """A Worker with a database, its migrations, and an environment for staging."""
     (project / "src").mkdir(parents=True)
     (project / "migrations").mkdir()
+    (project / "seed.sql").write_text(SEED)
+    (project / "wrong.sql").write_text(SEED + "INSERT INTO nowhere VALUES (1);\n")
     (project / "src" / "index.js").write_text(WORKER)
     (project / "src" / "broken.js").write_text('throw new Error("boom");\n' + WORKER)
     for name, sql in MIGRATIONS.items():
