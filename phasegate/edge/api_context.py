@@ -19,6 +19,7 @@ from phasegate.edge.faults_http import Calls
 from phasegate.edge.live import Live
 from phasegate.edge.model import VersionRecord
 from phasegate.edge.state import ScriptRecord, State
+from phasegate.edge.tails import Tails
 from phasegate.edge.telemetry import Telemetry
 
 
@@ -36,6 +37,7 @@ class Context:
     limiter: Limiter
     assets: Assets
     imports: Imports
+    tails: Tails
 
     def script(self, request: Request) -> ScriptRecord:
         """The Worker that the path names, or 404."""

@@ -59,6 +59,11 @@ async def roll_back(run: Session) -> None:
     run.notes["after the rollback"] = await _answers(run, "/version")
 
 
+async def tail(run: Session) -> None:
+    """What happens, as it happens."""
+    await run.watch("tail", "tail", "--env=", "--format", "json", act=lambda: _answers(run, "/version"))
+
+
 async def migrate(run: Session) -> None:
     """What is pending, and all of it applied."""
     words = ("d1", "migrations")
@@ -112,6 +117,7 @@ ALL: tuple[Callable[[Session], Awaitable[None]], ...] = (
     split,
     read_deployments,
     roll_back,
+    tail,
     migrate,
     travel,
     deploy_again,

@@ -136,6 +136,17 @@ def test_traffic_follows_the_commands(done: Session):
     assert notes["notes after the restore"] == [{"version": "3", "notes": 3}]
 
 
+def test_a_tail_shows_what_happens(done: Session):
+    """
+    Over a WebSocket, which is as lenient as Cloudflare's: wrangler's first message is not masked.
+    """
+    ran = done.ran["tail"]
+
+    assert '"outcome": "ok"' in ran.out, ran.out + ran.err
+    assert '/version"' in ran.out
+    assert {call.split()[-1] for call in ran.calls if "/tails" in call} == {"200"}
+
+
 def test_a_deploy_takes_all_traffic(done: Session):
     """
     Of a Worker that exists it is an upload and a split; assets arrive by calls of their own.
