@@ -14,7 +14,7 @@ from phasegate.domain import migrations
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.database import DatabaseState, Migrated, Migrating, MigrationsPlanned
 from phasegate.domain.errors import Refused
-from phasegate.domain.events import Event
+from phasegate.domain.events import Candidate, Event
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.migrations import Migration
 from phasegate.domain.plan import Database, Environment
@@ -26,15 +26,29 @@ async def find_database(
     """
     The id of the database that the candidate uses in *environment*; the plan must have a ``database:``.
 
-    A candidate that is released by version has no *bundle*; it is asked how it was uploaded there.
-    Raises Refused when it is not there, or has no such D1 binding.
+    A candidate that is released by version has no *bundle*: the platform says how it is bound.
+    Raises Refused when it has no such D1 binding.
     """
     assert state.plan.database is not None
     if bundle is not None:
         return database_of(bundle, state.plan.database, environment)
-    worker = state.service if environment is Environment.PRODUCTION else staging_name(state.service)
-    version = await existing(outside, state, worker)
-    return _bound(await outside.target.databases(worker, version.id), state.plan.database, environment)
+    candidate = state.opened.candidate
+    return await uploaded_database(
+        outside, state.service, candidate, state.plan.database, environment=environment
+    )
+
+
+async def uploaded_database(
+    outside: Outside, service: str, candidate: Candidate, plan: Database, *, environment: Environment
+) -> str:
+    """
+    The id of the database that an uploaded candidate is bound to in *environment*; in staging it is its twin.
+
+    Raises Refused when it is not there, or has no such D1 binding.
+    """
+    worker = service if environment is Environment.PRODUCTION else staging_name(service)
+    version = await existing(outside, candidate, worker)
+    return _bound(await outside.target.databases(worker, version.id), plan, environment)
 
 
 def database_of(bundle: Bundle, plan: Database, environment: Environment) -> str:

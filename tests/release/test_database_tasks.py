@@ -15,8 +15,9 @@ from phasegate.domain.events import Outcome
 from phasegate.wiring import close_shared
 from tasks.migrate import migrate
 from tasks.return_database import return_database
-from tests.release.database_stage import NOTES, PRODUCTION, STAGING, Databases, databases
-from tests.release.test_database_ways_back import environment
+from tests.release.database_stage import NOTES, PRODUCTION, ROLE, STAGING, Databases, databases
+from tests.release.stage import SERVICE
+from tests.release.test_database_ways_back import environment, typed
 from tests.release.test_keeper_takes_back import RELEASE
 
 
@@ -75,6 +76,27 @@ async def test_a_version_that_was_uploaded_by_somebody_else_brings_its_migration
             await find_database(
                 house.world.hands, state.model_copy(update={"plan": plan}), PRODUCTION, bundle=None
             )
+
+
+async def test_what_is_due_is_said_before_a_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    CI asks with a bundle, or for a version that is uploaded already; nothing is written.
+    """
+    async with configured(tmp_path, monkeypatch, uploaded=True) as house:
+        plan = tmp_path / "ours.yaml"
+        plan.write_text(f"extends: demo\ndatabase: {{migrations: {tmp_path}/migrations, roles: [{ROLE}]}}\n")
+        before = await house.world.hands.database.bookmark(house.ids[STAGING])
+        asked = ("plan", "--plan", str(plan), "--environment", "staging")
+
+        by_bundle = await typed(*asked, "--bundle", str(house.world.bundles["0.1.12"]))
+        by_version = await typed(*asked, "--service", SERVICE, "--version", "0.1.12")
+        neither = await typed(*asked, "--service", SERVICE)
+
+        assert by_bundle.output == by_version.output
+        assert f"staging database {house.ids[STAGING]}: 3 applied, 1 due" in by_bundle.output
+        assert f"{NOTES}  can be taken back" in by_bundle.output
+        assert neither.exit_code == 2
+        assert await house.world.hands.database.bookmark(house.ids[STAGING]) == before
 
 
 @asynccontextmanager
