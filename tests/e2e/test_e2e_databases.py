@@ -36,6 +36,7 @@ WRITE = (
     "INSERT INTO sessions (refresh_hash, owner, expires_at) VALUES ('late', 'late', 1); "
     "UPDATE labels SET said = 'changed by a user'"
 )
+LINUS = ("--approver", "Linus", "--role", ROLE, "--reason", "it was mine")
 GRACE = ("--approver", "Grace", "--role", ROLE, "--reason", "it was the traffic")
 LATE = "SELECT owner FROM sessions WHERE owner = 'late'"
 
@@ -68,7 +69,6 @@ async def test_a_project_with_a_migration_is_built_migrated_and_promoted(house: 
     assert order_of(await house.rows(state.release)) == [STAGING, PRODUCTION, "traffic"]
     for environment in (STAGING, PRODUCTION):
         assert (await worker.applied(environment=environment))[-1] == NOTES
-    assert (await house.phasegate("ledger", "verify", state.release)).code == 0
 
 
 async def test_a_harmful_release_goes_back_and_then_its_database_both_ways(house: House, worker: Worker):
@@ -87,7 +87,7 @@ async def test_a_harmful_release_goes_back_and_then_its_database_both_ways(house
     await worker.sql(WRITE)
 
     author, (refused, why) = await asyncio.gather(
-        worker.take_back(name, "restore", approver="Linus", role=ROLE),
+        house.phasegate("d1", "restore", name, *LINUS),
         worker.take_back(name, "restore", role=ROLE),
     )
     kept = await worker.sql(LATE)
@@ -99,8 +99,8 @@ async def test_a_harmful_release_goes_back_and_then_its_database_both_ways(house
     down, told = await worker.take_back(name, "down-sql")
     left, at_last = await worker.sql(LATE), await worker.applied()
 
-    assert author[0] == "Refused"
-    assert "requested this release" in author[1]
+    assert author.code == 2
+    assert "requested this release" in author.err
     assert (refused, kept) == ("Refused", [{"owner": "late"}])
     assert restored == "Completed", said
     assert (lost, LABELS in without) == ([], False)
