@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import httpx
 import pytest
 from edge_caller import DEMO
 from websockets.asyncio.client import connect
@@ -45,6 +46,33 @@ async def test_a_tail_shows_each_invocation_with_its_version(api):
     assert {event["scriptVersion"]["id"] for event in events} == {version}
     assert events[1]["event"]["request"]["url"].endswith("/bad")
     assert events[1]["event"]["request"]["method"] == "GET"
+
+
+async def test_a_first_message_without_a_mask_is_borne(api):
+    """
+    wrangler sends one, which RFC 6455 forbids; Cloudflare goes on all the same.
+    """
+    await api.create()
+    url = httpx.URL((await open_tail(api))["url"])
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    handshake = {"Host": url.host, "Upgrade": "websocket", "Connection": "Upgrade"} | {
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Protocol": "trace-v1",
+    }
+    lines = [f"GET {url.path} HTTP/1.1", *(f"{name}: {value}" for name, value in handshake.items())]
+
+    async with asyncio.timeout(20):
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b'\x81\x0f{"debug":false}')
+        await api.visit("/")
+        frame = await reader.readuntil(b"}}}")
+    writer.close()
+
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert frame[:1] == b"\x82", "events are binary messages"
+    assert b'"outcome":"ok"' in frame
 
 
 async def test_filters_leave_out_what_was_not_asked_for(api):
