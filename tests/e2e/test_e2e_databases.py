@@ -33,7 +33,7 @@ DROP_NOTE = "ALTER TABLE calculations DROP COLUMN note"
 ADD_LABELS = "CREATE TABLE labels (said TEXT);\nINSERT INTO labels VALUES ('first')"
 DROP_LABELS = "DROP TABLE labels"
 WRITE = (
-    "INSERT INTO sessions (refresh_hash, owner, expires_at) VALUES ('late', 'late', 1); "
+    "INSERT OR REPLACE INTO sessions (refresh_hash, owner, expires_at) VALUES ('late', 'late', 1); "
     "UPDATE labels SET said = 'changed by a user'"
 )
 LINUS = ("--approver", "Linus", "--role", ROLE, "--reason", "it was mine")

@@ -15,7 +15,7 @@ from examples.demo.processes import Processes
 from examples.demo.stage import GOOD, SAMPLE, TARGETS, front_door, make_databases, sample_module
 from phasegate.domain.plan import Environment
 from phasegate.wiring import build_runs, outside
-from tests.e2e.house import ROOT, House
+from tests.e2e.house import ROOT, House, condition
 
 WORKER = "spring-rate-d1"
 PLAN = "with-database"
@@ -58,15 +58,24 @@ class Worker:
         return f"{WORKER}-{run[:8]}"
 
     async def sql(self, sql: str, *, environment: Environment = PRODUCTION) -> list[dict[str, Any]]:
-        """Run SQL as anybody may who has a token; the rows."""
+        """Run SQL as anybody may who has a token, again while the edge fails on purpose; the rows."""
         edge = self.house.stage.edge
         path = f"accounts/{edge['account_id']}/d1/database/{self.databases[environment]}/query"
         headers = {"Authorization": f"Bearer {edge['token']}"}
+
+        async def ran() -> list[dict[str, Any]] | None:
+            try:
+                answer = await client.post(f"{edge['api_url']}/{path}", json={"sql": sql})
+            except httpx.TransportError:
+                return None
+            if answer.status_code == 429 or answer.status_code >= 500:
+                return None
+            answer.raise_for_status()
+            rows: list[dict[str, Any]] = answer.json()["result"][-1]["results"]
+            return rows
+
         async with httpx.AsyncClient(headers=headers, timeout=30) as client:
-            answer = await client.post(f"{edge['api_url']}/{path}", json={"sql": sql})
-        answer.raise_for_status()
-        rows: list[dict[str, Any]] = answer.json()["result"][-1]["results"]
-        return rows
+            return await condition(ran, limit=60)
 
     async def applied(self, *, environment: Environment = PRODUCTION) -> list[str]:
         """The migrations that the database has."""
