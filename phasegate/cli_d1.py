@@ -28,7 +28,9 @@ def d1() -> None:
 
 @d1.command()
 @click.option("--plan", default="production", show_default=True, help="The rollout plan.")
-@click.option("--bundle", required=True, help="The bundle or Worker project that is to be released.")
+@click.option("--bundle", default="", help="The bundle or Worker project that is to be released.")
+@click.option("--service", default="", help="With --version: the Worker.")
+@click.option("--version", default="", help="Instead of a bundle: id or tag of an uploaded version.")
 @_ENVIRONMENT
 @reports_errors
 def plan(**asked: str) -> None:

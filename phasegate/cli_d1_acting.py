@@ -7,7 +7,8 @@ import click
 from pydantic import ValidationError
 
 from phasegate.actions.database_return import loss_words, return_database
-from phasegate.actions.migrating import database_of
+from phasegate.actions.migrating import database_of, uploaded_database
+from phasegate.actions.opening import find_candidate
 from phasegate.actions.outside import Outside
 from phasegate.domain import migrations
 from phasegate.domain.database import DatabaseState, ReturnOrder
@@ -19,16 +20,23 @@ from phasegate.settings import Settings
 from phasegate.wiring import outside, plan_migration_files, read_bundle, read_plan, settle_bundle
 
 
-async def show_plan(*, plan: str, bundle: str, environment: str) -> None:
+async def show_plan(*, plan: str, bundle: str, service: str, version: str, environment: str) -> None:
     """Print what is due. Raises PlanError, BundleError, and Refused for what would break the old version."""
     settings = Settings()
+    if bool(bundle) == bool(service and version):
+        raise FixTheInput("give either --bundle, or --service and --version")
     rollout = read_plan(settings, plan)
     if rollout.database is None:
         raise Refused(f"plan {rollout.name!r} names no database; allowed: a plan with a 'database:' block")
     files = plan_migration_files(settings, rollout)
-    candidate = read_bundle(settings, await settle_bundle(settings, bundle))
-    database = database_of(candidate, rollout.database, Environment(environment))
+    where = Environment(environment)
+    candidate = read_bundle(settings, await settle_bundle(settings, bundle)) if bundle else None
     async with outside(settings, role="cli") as hands:
+        if candidate is not None:
+            database = database_of(candidate, rollout.database, where)
+        else:
+            known = await find_candidate(hands, service, version=version)
+            database = await uploaded_database(hands, service, known, rollout.database, environment=where)
         applied = await hands.database.applied(database)
     due = migrations.plan(files, applied)
     click.echo(f"{environment} database {database}: {len(applied)} applied, {len(due)} due")

@@ -74,6 +74,9 @@ class Target(Protocol):
         What could not be found out is an obstacle too.
         """
 
+    async def databases(self, worker: str, version: str) -> Mapping[str, str]:
+        """Name of each database binding of an uploaded version -> the id of the database behind it."""
+
     def front_door(self, worker: str) -> str:
         """The address at which users reach the Worker, without a trailing slash."""
 

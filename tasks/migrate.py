@@ -2,7 +2,7 @@
 
 import asyncio
 
-from phasegate.actions.migrating import database_of, plan_migrations
+from phasegate.actions.migrating import find_database, plan_migrations
 from phasegate.actions.migrating import migrate as apply
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.ledger import ReleaseState
@@ -29,7 +29,7 @@ async def migrate(release: str, phase: str) -> tuple[str, ...]:
         return known.names if known else ()
     files, bundle = await asyncio.to_thread(_material, state)
     for each in dict.fromkeys((environment, Environment.PRODUCTION)):
-        database = database_of(bundle, state.plan.database, each)
+        database = await find_database(outside, state, each, bundle=bundle)
         await plan_migrations(outside, release, environment=each, database=database, files=files)
     state = await apply(outside, release, environment=environment, files=files)
     known = state.databases.get(environment)

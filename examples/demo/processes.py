@@ -29,6 +29,8 @@ def free_port() -> int:
 
 
 def _die_with_parent() -> None:
+    # A shell's background job ignores SIGINT and hands that on; Prefect's worker ends itself by SIGINT only.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -140,17 +140,22 @@ def build_bundles(
     edge: dict[str, object], out: Path, versions: tuple[str, ...], *, target: str = "python"
 ) -> dict[str, Path]:
     """Make the two databases, apply the migrations, and build every version against them."""
-    migrate = sample_module("build").apply_migrations
-    databases = [_database(edge, f"{SERVICE}-{name}") for name in ("production", "staging")]
-    for database in databases:
-        migrate(str(edge["api_url"]), str(edge["account_id"]), str(edge["token"]), database)
-    production, staging = databases
+    production, staging = make_databases(edge, SERVICE)
     build = sample_module("build", of=TARGETS[target]).build
     bundles = {
         version: build(version, out, database_id=production, staging_database_id=staging)
         for version in versions
     }
     return bundles if target == "python" else build_all(bundles, out / "built")
+
+
+def make_databases(edge: dict[str, object], service: str) -> tuple[str, str]:
+    """Production's and staging's database of *service*, new and with the sample's migrations; their ids."""
+    migrate = sample_module("build").apply_migrations
+    production, staging = (_database(edge, f"{service}-{name}") for name in ("production", "staging"))
+    for database in (production, staging):
+        migrate(str(edge["api_url"]), str(edge["account_id"]), str(edge["token"]), database)
+    return production, staging
 
 
 def sample_module(name: str, *, of: Path = SAMPLE) -> ModuleType:

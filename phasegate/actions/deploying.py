@@ -5,7 +5,7 @@ from phasegate.actions.outside import Outside
 from phasegate.actions.traffic import Change, raisable, shift, words
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.errors import Refused
-from phasegate.domain.events import Acted, Uploaded
+from phasegate.domain.events import Acted, Candidate, Uploaded
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment, Phase
 from phasegate.domain.versions import Split, Version
@@ -25,7 +25,7 @@ async def upload(
         return state
     worker = state.service if environment is Environment.PRODUCTION else staging_name(state.service)
     if bundle is None:
-        version = await _existing(outside, state, worker)
+        version = await existing(outside, state.opened.candidate, worker)
     else:
         version = await _put(outside, worker, bundle, environment=environment, release=release)
     event = Uploaded(environment=environment, version=version)
@@ -40,8 +40,8 @@ async def _put(
     return await outside.target.upload(worker, bundle, environment=environment, release=release)
 
 
-async def _existing(outside: Outside, state: ReleaseState, worker: str) -> Version:
-    candidate = state.opened.candidate
+async def existing(outside: Outside, candidate: Candidate, worker: str) -> Version:
+    """The candidate as it was uploaded to *worker*, by its id or tag; raises Refused when it is not there."""
     for version in await outside.target.versions(worker):
         if version.id == candidate.version or (candidate.tag and version.tag == candidate.tag):
             return version

@@ -5,33 +5,70 @@ Planned by reading only; applied file by file, each with its name in one transac
 any point and called again it goes on: what is applied says the database itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from phasegate.actions.collecting import staging_name
+from phasegate.actions.deploying import existing
 from phasegate.actions.outside import Outside
 from phasegate.domain import migrations
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.database import DatabaseState, Migrated, Migrating, MigrationsPlanned
 from phasegate.domain.errors import Refused
-from phasegate.domain.events import Event
+from phasegate.domain.events import Candidate, Event
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.migrations import Migration
 from phasegate.domain.plan import Database, Environment
 
 
-def database_of(bundle: Bundle | None, plan: Database, environment: Environment) -> str:
+async def find_database(
+    outside: Outside, state: ReleaseState, environment: Environment, *, bundle: Bundle | None
+) -> str:
     """
-    The id of the database that *environment* is bound to.
+    The id of the database that the candidate uses in *environment*; the plan must have a ``database:``.
+
+    A candidate that is released by version has no *bundle*: the platform says how it is bound.
+    Raises Refused when it has no such D1 binding.
+    """
+    assert state.plan.database is not None
+    if bundle is not None:
+        return database_of(bundle, state.plan.database, environment)
+    candidate = state.opened.candidate
+    return await uploaded_database(
+        outside, state.service, candidate, state.plan.database, environment=environment
+    )
+
+
+async def uploaded_database(
+    outside: Outside, service: str, candidate: Candidate, plan: Database, *, environment: Environment
+) -> str:
+    """
+    The id of the database that an uploaded candidate is bound to in *environment*; in staging it is its twin.
+
+    Raises Refused when it is not there, or has no such D1 binding.
+    """
+    worker = service if environment is Environment.PRODUCTION else staging_name(service)
+    version = await existing(outside, candidate, worker)
+    return _bound(await outside.target.databases(worker, version.id), plan, environment)
+
+
+def database_of(bundle: Bundle, plan: Database, environment: Environment) -> str:
+    """
+    The id of the database that *bundle* binds in *environment*.
 
     Raises Refused when the bundle has no such D1 binding.
     """
-    bindings = bundle.metadata[environment].get("bindings", []) if bundle else []
-    for binding in bindings:
-        if binding.get("type") == "d1" and binding.get("name") == plan.binding:
-            return str(binding.get("id") or binding.get("database_id") or "")
-    found = ", ".join(str(one.get("name")) for one in bindings if one.get("type") == "d1") or "none"
+    bindings = [each for each in bundle.metadata[environment].get("bindings", ()) if each.get("type") == "d1"]
+    ids = {str(each.get("name")): str(each.get("id") or each.get("database_id") or "") for each in bindings}
+    return _bound(ids, plan, environment)
+
+
+def _bound(databases: Mapping[str, str], plan: Database, environment: Environment) -> str:
+    if database := databases.get(plan.binding):
+        return database
+    found = ", ".join(databases) or "none"
     raise Refused(
         f"database.binding: the candidate has no D1 binding {plan.binding!r} for {environment} "
-        f"(it has {found}); allowed: a bundle with that binding, or a plan that names another"
+        f"(it has {found}); allowed: a candidate with that binding, or a plan that names another"
     )
 
 

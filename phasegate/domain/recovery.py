@@ -32,15 +32,16 @@ def recovery(
     """
     Judge the known-good *version* since *restored_at*.
 
-    It has recovered when the newest ``steady_for`` of settled intervals served
-    requests, every success criterion of the last phase holds over them, and the
-    last health check passed. The rate is the plain share: the question is not
-    whether the version is good (that was known), but whether the harm is over.
+    It has recovered when the newest ``steady_for`` of *minutes* served requests,
+    every success criterion of the last phase holds over them, and the last health
+    check passed. The rate is the plain share: the question is not whether the
+    version is good (that was known), but whether the harm is over.
     """
-    end = now - plan.telemetry.settle
+    # Counts that come late tell of an earlier time, and no less truly.
+    end = min((now - plan.telemetry.settle, *(minute.end for minute in minutes[-1:])))
     window = [m for m in minutes if m.start >= restored_at and m.start >= end - plan.recovery.steady_for]
     faults = _faults(plan, version, window=window, probe=probe)
-    if now - restored_at < plan.recovery.steady_for + plan.telemetry.settle:
+    if end - restored_at < plan.recovery.steady_for:
         faults = [*faults, f"watched for less than {format_duration(plan.recovery.steady_for)}"]
     served = sum(minute.total(version.id) for minute in window)
     failed = sum(minute.errors(version.id) for minute in window)

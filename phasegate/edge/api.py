@@ -7,16 +7,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as WebRoute
+from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
 
 from phasegate.edge import (
     api_account,
     api_assets,
     api_d1,
+    api_d1_import,
     api_deployments,
     api_edge,
     api_graphql,
     api_scripts,
+    api_tails,
     api_telemetry,
     api_versions,
 )
@@ -34,8 +38,10 @@ _ROUTES = tuple(
         api_scripts,
         api_versions,
         api_deployments,
+        api_tails,
         api_telemetry,
         api_d1,
+        api_d1_import,
         api_graphql,
     )
     for route in module.ROUTES
@@ -47,7 +53,7 @@ def build(context: Context) -> ASGIApp:
     routes = [_web_route(context, route, prefix=PREFIX) for route in _ROUTES]
     own = [_web_route(context, route, prefix="", limited=False) for route in api_edge.ROUTES]
     app = Starlette(
-        routes=[*routes, *own],
+        routes=[*routes, *own, _watch_route(context)],
         exception_handlers={HTTPException: _unrouted, ApiError: _refused, Exception: _broken},
     )
     # A path of another method is unknown too, as at Cloudflare.
@@ -69,6 +75,13 @@ def _web_route(context: Context, route: Route, *, prefix: str, limited: bool = T
         return response
 
     return WebRoute(prefix + route.path, _named(serve, route), methods=[route.method])
+
+
+def _watch_route(context: Context) -> WebSocketRoute:
+    async def watch(websocket: WebSocket) -> None:
+        await api_tails.watch(context, websocket)
+
+    return WebSocketRoute(f"{api_tails.WATCH}/{{ticket}}", watch)
 
 
 def _named(

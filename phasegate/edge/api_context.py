@@ -12,12 +12,14 @@ from phasegate.edge.assets import Assets
 from phasegate.edge.auth import Limiter, Permission
 from phasegate.edge.config import EdgeConfig
 from phasegate.edge.d1_databases import Databases
+from phasegate.edge.d1_import import Imports
 from phasegate.edge.envelope import ApiError, worker_missing
 from phasegate.edge.faults import Faults
 from phasegate.edge.faults_http import Calls
 from phasegate.edge.live import Live
 from phasegate.edge.model import VersionRecord
 from phasegate.edge.state import ScriptRecord, State
+from phasegate.edge.tails import Tails
 from phasegate.edge.telemetry import Telemetry
 
 
@@ -34,6 +36,8 @@ class Context:
     calls: Calls
     limiter: Limiter
     assets: Assets
+    imports: Imports
+    tails: Tails
 
     def script(self, request: Request) -> ScriptRecord:
         """The Worker that the path names, or 404."""

@@ -38,14 +38,14 @@ async def create_database(context: Context, request: Request) -> Response:
 
 async def get_database(context: Context, request: Request) -> Response:
     """One database with its size."""
-    record = _record(context, request)
+    record = database_record(context, request)
     size, tables = await context.databases.use(record.id, lambda database: (database.size, database.tables()))
     return answer(_described(record) | {"file_size": size, "num_tables": tables})
 
 
 async def delete_database(context: Context, request: Request) -> Response:
     """Remove a database and its history."""
-    await context.databases.delete(_record(context, request).id)
+    await context.databases.delete(database_record(context, request).id)
     return answer(None)
 
 
@@ -69,14 +69,14 @@ async def raw(context: Context, request: Request) -> Response:
 
 async def get_bookmark(context: Context, request: Request) -> Response:
     """The bookmark of now or of ``?timestamp=``."""
-    record = _record(context, request)
+    record = database_record(context, request)
     moment = _moment(request)
     return answer({"bookmark": await _bookmark(context, record, moment)})
 
 
 async def restore(context: Context, request: Request) -> Response:
     """Put the database back, in place, to ``?bookmark=`` or ``?timestamp=``."""
-    record = _record(context, request)
+    record = database_record(context, request)
     wanted, moment = request.query_params.get("bookmark"), _moment(request)
     if (wanted is None) is (moment is None):
         raise ApiError(400, 7400, "Give either bookmark or timestamp")
@@ -97,7 +97,7 @@ async def _bookmark(context: Context, record: DatabaseRecord, moment: float | No
 
 
 async def _run(context: Context, request: Request) -> list[Outcome]:
-    record = _record(context, request)
+    record = database_record(context, request)
     statements = read_statements(await body_of(request))
     try:
         return await context.databases.run(record.id, statements)
@@ -120,7 +120,8 @@ def _statement(item: Mapping[str, Any]) -> Statement:
     return Statement(sql, tuple(params))
 
 
-def _record(context: Context, request: Request) -> DatabaseRecord:
+def database_record(context: Context, request: Request) -> DatabaseRecord:
+    """The database that the path names, or 404."""
     database_id = request.path_params["database"]
     try:
         return context.databases.record(database_id)

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     D1_WRITE = "D1 Write"
     OBSERVABILITY_WRITE = "Workers Observability Write"
     ANALYTICS_READ = "Account Analytics Read"
+    TAIL_READ = "Workers Tail Read"
 
 
 ALL_PERMISSIONS = frozenset(Permission)

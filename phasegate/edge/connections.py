@@ -17,6 +17,11 @@ class CuttableProtocol(HttpToolsProtocol):
         _open[transport.get_extra_info("peername")] = transport
         super().connection_made(transport)
 
+    def handle_websocket_upgrade(self) -> None:
+        """Forget the connection, which another protocol takes over."""
+        _open.pop(self.client, None)
+        super().handle_websocket_upgrade()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         _open.pop(self.client, None)

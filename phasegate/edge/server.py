@@ -19,15 +19,19 @@ from phasegate.edge.config import EdgeConfig
 from phasegate.edge.connections import CuttableProtocol
 from phasegate.edge.d1_bridge import Bridge
 from phasegate.edge.d1_databases import Databases
+from phasegate.edge.d1_import import Imports
 from phasegate.edge.faults import Faults
 from phasegate.edge.faults_http import Calls
 from phasegate.edge.inside import Inside
 from phasegate.edge.live import Live
+from phasegate.edge.model import Invocation
 from phasegate.edge.runtime import Runtime, StartupFailed
 from phasegate.edge.serving import NotStarted, PartServer
 from phasegate.edge.splitter import Splitter
 from phasegate.edge.state import State
+from phasegate.edge.tails import Tails
 from phasegate.edge.telemetry import Telemetry
+from phasegate.edge.trace_socket import LenientProtocol
 from phasegate.edge.workerd import find_workerd
 
 
@@ -48,6 +52,7 @@ class Edge:
         self.faults = Faults()
         self.calls = Calls()
         self.telemetry = Telemetry(lag=self.config.telemetry_lag, sampling=self.config.sampling)
+        self._tails = Tails(self.front_url)
         self.api_port = 0
         self.front_port = 0
         self.workdir: Path | None = None
@@ -119,6 +124,8 @@ class Edge:
         self._parts.callback(state.close)
         databases = Databases(directory / "d1", state)
         self._parts.push_async_callback(databases.close)
+        imports = Imports(databases)
+        self._parts.push_async_callback(imports.close)
         live = await self._data_plane(work, state, databases)
         context = Context(
             self.config,
@@ -130,6 +137,8 @@ class Edge:
             self.calls,
             Limiter(self.config.rate_limit),
             Assets(state),
+            imports,
+            self._tails,
         )
         try:
             await live.resume()
@@ -153,7 +162,7 @@ class Edge:
         )
         self._runtime = runtime
         self._parts.push_async_callback(runtime.close)
-        splitter = Splitter(runtime, record=self.telemetry.record, mode=self.config.split_mode)
+        splitter = Splitter(runtime, record=self._record, mode=self.config.split_mode)
         self._parts.push_async_callback(splitter.close)
         try:
             self.front_port = await splitter.serve(self.config.host, self.config.front_port)
@@ -163,6 +172,10 @@ class Edge:
         self._parts.push_async_callback(live.close)
         return live
 
+    def _record(self, invocation: Invocation) -> None:
+        self.telemetry.record(invocation)
+        self._tails.record(invocation)
+
     async def _serve_api(self, context: Context) -> None:
         listener = _listen(self.config.host, self.config.api_port)
         self.api_port = listener.getsockname()[1]
@@ -170,7 +183,7 @@ class Edge:
             uvicorn.Config(
                 build(context),
                 http=CuttableProtocol,
-                ws="none",
+                ws=LenientProtocol,
                 lifespan="off",
                 access_log=False,
                 log_config=None,

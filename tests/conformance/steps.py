@@ -59,6 +59,11 @@ async def roll_back(run: Session) -> None:
     run.notes["after the rollback"] = await _answers(run, "/version")
 
 
+async def tail(run: Session) -> None:
+    """What happens, as it happens."""
+    await run.watch("tail", "tail", "--env=", "--format", "json", act=lambda: _answers(run, "/version"))
+
+
 async def migrate(run: Session) -> None:
     """What is pending, and all of it applied."""
     words = ("d1", "migrations")
@@ -66,7 +71,11 @@ async def migrate(run: Session) -> None:
     await run.run("migrations apply", *words, "apply", "DB", "--remote", "--env=")
     run.notes["with a migrated database"] = await _answers(run, "/notes")
     sql = "SELECT name FROM d1_migrations ORDER BY id"
-    await run.run("execute", "d1", "execute", "DB", "--remote", "--env=", "--json", "--command", sql)
+    execute = ("d1", "execute", "DB", "--remote", "--env=", "--json")
+    await run.run("execute", *execute, "--command", sql)
+    await run.run("execute a file", *execute, "--file", "seed.sql", "-y")
+    run.notes["with a file of SQL"] = await _answers(run, "/notes")
+    await run.run("execute a wrong file", *execute, "--file", "wrong.sql", "-y")
 
 
 async def travel(run: Session) -> None:
@@ -108,6 +117,7 @@ ALL: tuple[Callable[[Session], Awaitable[None]], ...] = (
     split,
     read_deployments,
     roll_back,
+    tail,
     migrate,
     travel,
     deploy_again,

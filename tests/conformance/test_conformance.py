@@ -60,13 +60,14 @@ async def _database(edge: Edge, name: str) -> str:
 SUCCEEDS = (
     *("whoami", "first deploy", "deploy to staging", "upload v2", "upload v3", "versions list"),
     *("versions view", "split 10/90", "split 0/100", "deployments status", "deployments list", "rollback"),
-    *("migrations list", "migrations apply", "execute", "time-travel info", "a write", "time-travel restore"),
-    *("deploy again", "deploy with assets"),
+    *("migrations list", "migrations apply", "execute", "execute a file", "time-travel info", "a write"),
+    *("time-travel restore", "deploy again", "deploy with assets"),
 )
 FAILS = {
     "wrong token": r"Authentication error \[code: 10000\]",
     "missing Worker": "does not yet exist|code: 10007",
     "a module that throws": "boom",
+    "execute a wrong file": "no such table: nowhere",
     "rate limit": "code: 971",
 }
 
@@ -130,8 +131,20 @@ def test_traffic_follows_the_commands(done: Session):
 
     assert notes["after the rollback"] == ["3"]
     assert notes["with a migrated database"] == [{"version": "3", "notes": 1}]
-    assert notes["notes before the restore"] == [{"version": "3", "notes": 2}]
-    assert notes["notes after the restore"] == [{"version": "3", "notes": 1}]
+    assert notes["with a file of SQL"] == [{"version": "3", "notes": 3}]
+    assert notes["notes before the restore"] == [{"version": "3", "notes": 4}]
+    assert notes["notes after the restore"] == [{"version": "3", "notes": 3}]
+
+
+def test_a_tail_shows_what_happens(done: Session):
+    """
+    Over a WebSocket, which is as lenient as Cloudflare's: wrangler's first message is not masked.
+    """
+    ran = done.ran["tail"]
+
+    assert '"outcome": "ok"' in ran.out, ran.out + ran.err
+    assert '/version"' in ran.out
+    assert {call.split()[-1] for call in ran.calls if "/tails" in call} == {"200"}
 
 
 def test_a_deploy_takes_all_traffic(done: Session):

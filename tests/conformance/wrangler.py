@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ MIGRATIONS = {
     "0001_notes.sql": "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL);\n",
     "0002_first.sql": "INSERT INTO notes (text) VALUES ('first');\n",
 }
+SEED = "INSERT INTO notes (text) VALUES ('a;b');\nINSERT INTO notes (text) VALUES ('c');\n"
 WORKER = """export default {
   async fetch(request, env) {
     if (new URL(request.url).pathname === "/version") return Response.json(env.VERSION);
@@ -68,7 +71,31 @@ class Session:
         self, name: str, *arguments: str, token: str | None = None, config: str = "wrangler.jsonc"
     ) -> Ran:
         """Run one command of wrangler in the project."""
-        began = time.monotonic()
+        async with self._started(*arguments, token=token, config=config) as process:
+            began = time.monotonic()
+            out, err = await process.communicate()
+        return self._noted(name, arguments, process, out, err=err, seconds=time.monotonic() - began)
+
+    async def watch(self, name: str, *arguments: str, act: Callable[[], Awaitable[Any]]) -> Ran:
+        """Run a command that goes on for ever: *act* is repeated until it prints, then it is ended."""
+        async with self._started(*arguments) as process:
+            began = time.monotonic()
+            assert process.stdout is not None
+            reading = asyncio.create_task(process.stdout.read(1))
+            while not reading.done():
+                await act()
+                await asyncio.wait({reading}, timeout=0.2)
+            if reading.result():
+                process.terminate()
+            rest, err = await process.communicate()
+        out = reading.result() + rest
+        return self._noted(name, arguments, process, out, err=err, seconds=time.monotonic() - began)
+
+    @asynccontextmanager
+    async def _started(
+        self, *arguments: str, token: str | None = None, config: str = "wrangler.jsonc"
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A command that is killed when it outlives the limit."""
         process = await asyncio.create_subprocess_exec(
             *(str(self.node.program), str(self.wrangler.script), *arguments),
             *("--config", config),
@@ -79,11 +106,22 @@ class Session:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            out, err = await asyncio.wait_for(process.communicate(), LIMIT)
+            async with asyncio.timeout(LIMIT):
+                yield process
         finally:
             if process.returncode is None:
                 process.kill()
-        seconds = time.monotonic() - began
+
+    def _noted(
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        process: asyncio.subprocess.Process,
+        out: bytes,
+        *,
+        err: bytes,
+        seconds: float,
+    ) -> Ran:
         exchanges = tuple(self.recorder.take())
         code = process.returncode if process.returncode is not None else -1
         ran = Ran(name, arguments, code, out.decode(), err.decode(), seconds, exchanges)
@@ -110,6 +148,8 @@ def lay_out(project: Path, *, database: str, staging_database: str) -> None:
     """A Worker with a database, its migrations, and an environment for staging."""
     (project / "src").mkdir(parents=True)
     (project / "migrations").mkdir()
+    (project / "seed.sql").write_text(SEED)
+    (project / "wrong.sql").write_text(SEED + "INSERT INTO nowhere VALUES (1);\n")
     (project / "src" / "index.js").write_text(WORKER)
     (project / "src" / "broken.js").write_text('throw new Error("boom");\n' + WORKER)
     for name, sql in MIGRATIONS.items():

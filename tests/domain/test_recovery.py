@@ -62,6 +62,21 @@ def test_silence_is_not_recovery():
     assert "no requests" in late.detail
 
 
+def test_counts_that_come_late_are_evidence_all_the_same():
+    """
+    A busy machine is behind with its telemetry; what it has seen since the rollback covers the plan's time.
+    """
+    enough = int(ROLLOUT.recovery.steady_for / timedelta(minutes=1))
+    late = T0 + 2 * STEADY
+
+    got = seen(late, served=minutes(count=enough), health=probe())
+    too_few = seen(late, served=minutes(count=enough - 1), health=probe())
+
+    assert got.recovered is True
+    assert too_few.recovered is None
+    assert "watched for less than" in too_few.detail
+
+
 def test_errors_that_go_on_are_no_recovery():
     """
     The old version fails too: the cause is elsewhere, and a person must look.

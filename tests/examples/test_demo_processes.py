@@ -1,6 +1,7 @@
 """What the demo starts it also ends, whatever the programs have started themselves."""
 
 import os
+import time
 from pathlib import Path
 
 from examples.demo.processes import Processes
@@ -26,7 +27,15 @@ def test_a_program_in_a_session_of_its_own_is_ended_too(tmp_path: Path):
 
     processes.end_all()
 
-    assert not running(child)
+    assert gone(child)
+
+
+def gone(process: int) -> bool:
+    """Whether the process ends soon: a kill takes effect a moment after it was sent."""
+    deadline = time.monotonic() + 10
+    while running(process) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not running(process)
 
 
 def running(process: int) -> bool:

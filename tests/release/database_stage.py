@@ -9,13 +9,16 @@ from pathlib import Path
 from phasegate.actions.advancing import call_off
 from phasegate.actions.database_return import return_database
 from phasegate.actions.migrating import database_of, migrate, plan_migrations
+from phasegate.actions.opening import find_candidate
 from phasegate.actions.rollback import restore
 from phasegate.adapters.migration_files import read_migrations
+from phasegate.domain.bundle import Bundle
 from phasegate.domain.database import DatabaseState, ReturnOrder, Way
+from phasegate.domain.events import Candidate
 from phasegate.domain.migrations import Migration
 from phasegate.domain.plan import Database, Environment
 from phasegate.wiring import read_bundle
-from tests.release.stage import ROOT, Stage, stage
+from tests.release.stage import ROOT, SERVICE, Stage, stage
 from tests.release.test_keeper_takes_back import RELEASE, open_only
 
 SAMPLE = ROOT / "examples" / "spring-rate-api" / "migrations"
@@ -76,7 +79,8 @@ class Databases:
 
 
 @asynccontextmanager
-async def databases(home: Path, *, down: bool = True) -> AsyncIterator[Databases]:
+async def databases(home: Path, *, down: bool = True, uploaded: bool = False) -> AsyncIterator[Databases]:
+    """A release of the bundle, or of the version that somebody *uploaded* to both environments."""
     folder = home / "migrations"
     shutil.copytree(SAMPLE, folder)
     (folder / NOTES).write_text(FORWARD)
@@ -86,10 +90,19 @@ async def databases(home: Path, *, down: bool = True) -> AsyncIterator[Databases
     async with stage(home, "0.1.12") as world:
         database = Database(migrations=str(folder), roles=(ROLE,))
         plan = world.plan(database=database)
-        await open_only(world, "0.1.12", plan)
         bundle = read_bundle(world.settings, str(world.bundles["0.1.12"]))
+        candidate = await _uploaded(world, bundle) if uploaded else None
+        await open_only(world, "0.1.12", plan, candidate=candidate)
         ids = {each: database_of(bundle, database, each) for each in (STAGING, PRODUCTION)}
         yield Databases(world, read_migrations(folder, down="down"), ids)
+
+
+async def _uploaded(world: Stage, bundle: Bundle) -> Candidate:
+    """By hand, as a pipeline does that knows nothing of phasegate."""
+    put = world.hands.target
+    await put.create(f"{SERVICE}-staging", bundle, environment=STAGING, release="by hand")
+    await put.upload(SERVICE, bundle, environment=PRODUCTION, release="by hand")
+    return await find_candidate(world.hands, SERVICE, version=bundle.tag)
 
 
 def a_session(owner: str) -> str:

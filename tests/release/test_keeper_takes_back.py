@@ -9,7 +9,7 @@ from phasegate.actions.deploying import promote, upload
 from phasegate.actions.gates import ask
 from phasegate.actions.opening import open_release
 from phasegate.domain.errors import Refused
-from phasegate.domain.events import PhaseBegan
+from phasegate.domain.events import Candidate, PhaseBegan
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment, RolloutPlan
 from phasegate.edge.faults import Fault
@@ -27,14 +27,16 @@ async def opened(world: Stage, version: str, plan: RolloutPlan) -> None:
     await at_phase(world, version, plan, "canary")
 
 
-async def open_only(world: Stage, version: str, plan: RolloutPlan) -> None:
-    """A release of *version* of which nothing is done yet."""
+async def open_only(
+    world: Stage, version: str, plan: RolloutPlan, *, candidate: Candidate | None = None
+) -> None:
+    """A release of *version*, a bundle unless *candidate* says else, of which nothing is done yet."""
     await open_release(
         world.hands,
         RELEASE,
         service=SERVICE,
         plan=plan,
-        candidate=world.candidate(version),
+        candidate=candidate or world.candidate(version),
         reason="a test",
         requested_by="ada",
     )

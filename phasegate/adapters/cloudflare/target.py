@@ -1,6 +1,6 @@
 """Versions and traffic of Workers, over Cloudflare's API."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from phasegate.adapters.cloudflare import uploads, way_back
@@ -86,6 +86,10 @@ class CloudflareTarget:
     async def obstacles(self, worker: str, version: str, *, candidate: Bundle | str) -> tuple[Obstacle, ...]:
         """What may keep *version* from being brought back; see ``Target.obstacles``."""
         return await way_back.obstacles(self._reader, worker, version, candidate=candidate)
+
+    async def databases(self, worker: str, version: str) -> Mapping[str, str]:
+        """``GET …/versions/<id>``: D1 bindings and their databases; see ``Target.databases``."""
+        return await way_back.databases(self._reader, worker, version)
 
     async def set_split(
         self, worker: str, split: Split, *, message: str, was: str, force: bool = False

@@ -59,6 +59,13 @@ async def obstacles(
     return tuple(found)
 
 
+async def databases(client: CloudflareClient, worker: str, version: str) -> dict[str, str]:
+    """The D1 bindings of an uploaded version: name -> id of the database."""
+    keys = _PLACES["d1"][2]
+    detail = await _detail(client, worker, version)
+    return {each.name: _ident(each, keys) for each in detail.resources.bindings if each.type == "d1"}
+
+
 async def _metadata(client: CloudflareClient, worker: str, candidate: Bundle | str) -> Mapping[str, Any]:
     if isinstance(candidate, Bundle):
         return candidate.metadata[Environment.PRODUCTION]
