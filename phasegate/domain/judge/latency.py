@@ -78,7 +78,7 @@ def compared(before: Latency, canary: Ladder, control: Ladder, *, rules: Rules) 
     ratios = tilt.log_ratios(tilt.BETAS, canary, control, shift=shift)
     ratios += [_log_race(race, canary, control, shift) for race in found.races]
     paid, purse = found.purse.pay()
-    stakes = starts.grown(found.stakes, ratios, paid=paid, eta=1.0, shares=_shares(found.races))
+    stakes = starts.grown(found.stakes, ratios, paid=paid, shares=_shares(found.races))
     return Latency(known, found.races, stakes, purse, running=True)
 
 
