@@ -27,10 +27,11 @@ def main() -> int:
     """Measure, print the tables and whether each target holds; 1 when one does not."""
     parser = argparse.ArgumentParser(prog="benchmarks.judge", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="this share of the rollouts, e.g. 0.1")
+    parser.add_argument("--seed", type=int, default=1, help="other draws")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     given = parser.parse_args()
     began = time.monotonic()
-    found = measure(given.scale)
+    found = measure(given.scale, seed=given.seed)
     held = targets(found, cost())
     print("\n".join(_tables(found)))
     for target in held:
@@ -43,12 +44,16 @@ def main() -> int:
     return 0 if all(target.held or not target.asked for target in held) else 1
 
 
-def measure(scale: float) -> Found:
+def measure(scale: float, *, seed: int = 1) -> Found:
     """Every group of cells, judged."""
     found: Found = {}
     for name, group in cells.groups(scale).items():
         began = time.monotonic()
-        found[name] = backtest(group, told=lambda done, of, name=name: _progress(name, done, of))  # type: ignore[misc]
+        found[name] = backtest(
+            group,
+            seed=seed,
+            told=lambda done, of, name=name: _progress(name, done, of),  # type: ignore[misc]
+        )
         print(f"\r{name}: {time.monotonic() - began:.0f} s" + " " * 20, file=sys.stderr)
     return found
 
@@ -143,6 +148,7 @@ def _plain(group: str, row: Row) -> dict[str, Any]:
         "stopped": [outcome.stopped.bad, outcome.stopped.total, *outcome.stopped.interval],
         "early": [outcome.early.bad, outcome.early.total],
         "median": None if outcome.median == inf else outcome.median,
+        "median_error": None if outcome.median_error == inf else outcome.median_error,
         "p95": None if outcome.p95 == inf else outcome.p95,
         "failed": outcome.failed,
     }

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.judge_cells import ALONE, COMPARED, LATENCY, OTHERS, RATES, STEPS, TRAFFIC, WHOLE
+from benchmarks.judge_cells import ALONE, ATTRIBUTED, COMPARED, LATENCY, OTHERS, RATES, STEPS, TRAFFIC, WHOLE
 from benchmarks.judge_targets import DESIGN, minutes
 
 Rows = list[dict[str, Any]]
@@ -92,7 +92,7 @@ def _good(rows: Rows) -> Iterator[str]:
 def _disturbed(rows: Rows) -> Iterator[str]:
     kinds = ("none", "burst", "noise", "clusters", "missing", "sampled", "late", "step")
     yield from _head("judge", *kinds)
-    for judge in (ALONE, *JUDGES):
+    for judge in (ALONE, ATTRIBUTED, *JUDGES):
         found = [_worst(rows, judge, kind) for kind in kinds]
         yield _line(judge, *(_share(row) if row else "" for row in found))
 

@@ -13,6 +13,7 @@ from phasegate.simulation.scenario import ENDPOINTS, Disturbance, Regression, Sc
 CLUSTER = 5.0
 SAMPLE = 10
 LAG = 2
+BURSTS, LONGEST_BURST, PAUSE = 3, 15, 15
 ARRIVED = 0.6
 # A release stores the last hours before it, and of the last intervals each one.
 FINE, HOURS, HOUR = 60, 12, 3600.0
@@ -144,11 +145,14 @@ class _Disturbed:
         return np.exp(steps - sigma**2 / 2)
 
     def _bursts(self) -> Floats:
+        """Apart from each other: bursts that touch are one that is longer."""
         at = np.arange(self.shape[1])
         rate = np.zeros(self.shape)
-        for _ in range(3):
-            start = self.rng.integers(0, self.shape[1], (self.rollouts, 1))
-            length = self.rng.integers(3, 16, (self.rollouts, 1))
+        part = self.shape[1] // BURSTS
+        for number in range(BURSTS):
+            room = max(1, part - LONGEST_BURST - PAUSE)
+            start = number * part + self.rng.integers(0, room, (self.rollouts, 1))
+            length = self.rng.integers(3, LONGEST_BURST + 1, (self.rollouts, 1))
             height = self.rng.uniform(0.1, 0.5, (self.rollouts, 1))
             rate = np.where((at >= start) & (at < start + length), height, rate)
         return rate

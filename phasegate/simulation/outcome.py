@@ -39,7 +39,8 @@ class Outcome:
 
     ``stopped``: rollouts taken back after the harm began, or at all for good versions. ``early``: taken back
     before it began. ``median`` and ``p95`` are intervals from the onset until the rollback over
-    all rollouts, inf where so many were not taken back in time. ``failed``: mean number of the
+    all rollouts, inf where so many were not taken back in time; ``median_error`` is the standard error
+    of the simulated median. ``failed``: mean number of the
     canary's failed requests until the rollback, or the end.
     """
 
@@ -49,6 +50,7 @@ class Outcome:
     median: float
     p95: float
     failed: float
+    median_error: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def outcome(parts: Sequence[Observed]) -> Outcome:
         median=_quantile(delays, 0.5),
         p95=_quantile(delays, 0.95),
         failed=float(np.concatenate([part.failed for part in parts]).mean()),
+        median_error=_median_error(delays),
     )
 
 
@@ -118,3 +121,13 @@ def _quantile(delays: Floats, share: float) -> float:
         return inf
     ordered = np.sort(delays)
     return float(ordered[min(len(ordered) - 1, int(np.ceil(share * len(ordered))) - 1)])
+
+
+def _median_error(delays: Floats) -> float:
+    """Half of what lies between the delays half a root of their number before and after the median."""
+    count = len(delays)
+    away = count**0.5 / 2
+    ordered = np.sort(delays)
+    if count < 2 or ordered[high := min(count - 1, int(count / 2 + away))] == inf:
+        return inf
+    return float(ordered[high] - ordered[int(count / 2 - away)]) / 2

@@ -106,7 +106,7 @@ class Disturbance(StrEnum):
 
 _TOLD = {
     Disturbance.NONE: "none",
-    Disturbance.BURST: "a burst of 10 to 50 % errors on both arms, three times, 3 to 15 minutes",
+    Disturbance.BURST: "a burst of 10 to 50 % errors on both arms, three times, 3 to 15 minutes, apart",
     Disturbance.NOISE: "common noise: the error rate of both arms wanders by a factor of two",
     Disturbance.CLUSTERS: "retry clusters: failures come in groups of five on average",
     Disturbance.MISSING: "a tenth of the minutes missing, and a gap of 20 minutes",

@@ -247,3 +247,24 @@ def test_the_strict_mode_trusts_no_history():
 
     assert log_evidence(found, how=strict) == pytest.approx(found.log_relative)
     assert log_evidence(found, how=strict) != pytest.approx(after(rows, lax))
+
+
+@given(st.tuples(PAIRS, PAIRS), st.sampled_from([12.0, 600.0, 60000.0]))
+def test_one_interval_alone_never_decides(pair, traffic):
+    """
+    All its errors may have one cause, a client that retries, and no history needs to have shown it.
+    """
+    canary, control = pair
+
+    found = after([(canary, control)], a_setting(traffic))
+
+    assert found < DECIDED
+
+
+def test_two_intervals_decide_when_the_canary_is_broken():
+    """
+    What one interval may not say alone, the next one confirms.
+    """
+    found = after([((300, 600), (2, 5400))] * 2, a_setting(6000))
+
+    assert found >= DECIDED

@@ -154,3 +154,29 @@ def test_a_held_breach_forgets_its_clock_when_the_canary_recovers():
     feed(judge, calm)
 
     assert feed(judge, [both_fail(40)]).finding is Finding.INCONCLUSIVE
+
+
+def test_attributed_thin_traffic_in_a_burst_accuses_nobody():
+    """
+    Three failures beside six requests that happened to succeed are no contrast between the versions.
+    """
+    judge = a_judge(a_plan(attribution="attributed"))
+
+    verdict = feed(judge, [a_minute(0, served(CANARY, 6, 3), served(STABLE, 6))])
+    later = feed(judge, [a_minute(at, served(CANARY, 6, 6), served(STABLE, 6)) for at in range(1, 4)])
+
+    assert verdict.finding is Finding.INCONCLUSIVE
+    assert later.finding is Finding.HARMFUL
+
+
+def test_attributed_a_lone_failure_after_the_burst_does_not_use_up_its_grace():
+    """
+    One failure of the control's few requests is above every limit.
+    """
+    judge = a_judge(a_plan(attribution="attributed"))
+    feed(judge, [both_fail(at) for at in range(15)])
+    feed(judge, [calm(15), calm(16)])
+
+    verdict = feed(judge, [a_minute(17, served(CANARY, 20), served(STABLE, 20, 1))])
+
+    assert verdict.finding is not Finding.HARMFUL

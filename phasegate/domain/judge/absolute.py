@@ -8,7 +8,7 @@ from phasegate.domain.judge import words
 from phasegate.domain.judge.binomial import tail
 from phasegate.domain.judge.measure import Measure, measure
 from phasegate.domain.judge.tally import Pair
-from phasegate.domain.judge.windows import Row, Window, Windows
+from phasegate.domain.judge.windows import LONGEST, PAUSE, Row, Window, Windows
 from phasegate.domain.plan import Attribution, Phase, RolloutPlan
 from phasegate.domain.verdict import Finding, Reason
 
@@ -22,8 +22,8 @@ class Limit:
     """
     A rollback threshold made ready: what is counted, the limit, and the rate of a good version.
 
-    *attributed*: a breach is shared also when nothing is left of it without the intervals in which
-    the control was above the limit, so that the edge of a burst accuses nobody.
+    *attributed*: a breach is shared also when the canary is not worse than its control beyond chance, so
+    that the edge of a burst, or thin traffic in it, accuses nobody. Both chances have the same *budget*.
     """
 
     key: str
@@ -71,8 +71,23 @@ def breach(limit: Limit, windows: Windows, *, judged_from: datetime, interval: t
         candidates = [windows.last(count) for count in _counts(windows)]
     else:
         candidates = [_whole(windows, limit.sustained, judged_from=judged_from, interval=interval)]
-    found = [broken for window in candidates if window and (broken := _broken(limit, window))]
+    longest = windows.last(min(len(windows.rows), LONGEST))
+    alone = longest is None or not longest.control(limit.measure.slot)[1]
+    found = [broken for window in candidates if window and (broken := _broken(limit, window, alone=alone))]
     return min(found, key=lambda one: one.shared, default=None)
+
+
+def episode(limit: Limit, windows: Windows, before: int | None) -> int:
+    """
+    For how many intervals after the first of a shared breach the control has been above the limit by now.
+
+    *before* is the number an interval ago, None when the breach is new. It begins again once the control
+    has kept the limit for five intervals, and a single one above it, an error by chance, does not count.
+    """
+    latest = [limit.present(row) for row in list(windows.rows)[-PAUSE:]]
+    if before is None or (len(latest) == PAUSE and not any(latest)):
+        return 0
+    return before + all(latest[-2:])
 
 
 def accuse(found: Breach, *, attribution: Attribution, excused: timedelta | None, grace: timedelta) -> Reason:
@@ -123,16 +138,21 @@ def _whole(windows: Windows, span: timedelta, *, judged_from: datetime, interval
     return window if 2 * len(window.rows) * interval >= span else None
 
 
-def _broken(limit: Limit, window: Window) -> Breach | None:
+def _broken(limit: Limit, window: Window, *, alone: bool) -> Breach | None:
     chance = _exceeded(limit, window.canary(limit.measure.slot))
     if chance is None:
         return None
     slot = limit.measure.slot
     shared = _exceeded(limit, window.control(slot)) is not None
-    if not shared and limit.attributed:
-        own = window.without(limit.present)
-        shared = own is None or _exceeded(limit, own.canary(slot)) is None
+    if not shared and limit.attributed and not alone:
+        shared = not worse(window.canary(slot), window.control(slot), budget=limit.budget)
     return Breach(limit, window, chance, shared)
+
+
+def worse(canary: Pair, control: Pair, *, budget: float) -> bool:
+    """Whether chance gives the canary so many of both arms' bad requests no more often than *budget*."""
+    share = canary[1] / (canary[1] + control[1])
+    return tail(canary[0], canary[0] + control[0], share) <= budget
 
 
 def _exceeded(limit: Limit, counts: Pair) -> float | None:
@@ -149,7 +169,7 @@ def _mode(found: Breach, attribution: Attribution, *, excused: bool, grace: time
     if attribution is Attribution.LITERAL:
         return "the control breaks the same limit; taken back because the plan says literal"
     if excused:
-        return f"the control breaks the same limit: held for {words.lasting(grace)} (attributed)"
+        return f"the control is no better: held until it has been so for {words.lasting(grace)} (attributed)"
     return f"the control has broken it too for {words.lasting(grace)}, taken back (attributed) to be safe"
 
 

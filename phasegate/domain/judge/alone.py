@@ -40,7 +40,7 @@ class Alone:
             return self
         paid, held = self.purse.pay()
         ratios = hierarchy.log_ratios(self.alternatives, Climates(self.climate, self.climate), served, NONE)
-        stakes = starts.grown(self.stakes, ratios, paid=paid, eta=1.0)
+        stakes = starts.grown(self.stakes, ratios, paid=paid)
         return Alone(self.climate, self.alternatives, stakes, held, added((self.counts, served)))
 
     def alerts(self, *, alpha: float) -> tuple[Alert, ...]:

@@ -18,9 +18,10 @@ from phasegate.domain.judge.tally import Pair
 BURST_RATE, BURST_TIMES, BURST_LASTS = 0.01, 10, 3
 # Each error alone in its interval says exactly "no cluster", so few are enough.
 LEAST_ERRORS = 5
-# Squared standard errors at which half of an excess is believed, and how many errors of the estimate
-# itself are added to what is believed: too small a phi costs good versions, too large a one only time.
-DOUBT, MARGIN = 2.0, 2.0
+# Squared standard errors at which half of an excess is believed (one standard error is chance and hardly
+# believed, ten are clusters), and how many errors of the estimate itself are added to what is believed:
+# too small a phi costs good versions, too large a one only time.
+DOUBT, MARGIN = 6.0, 2.0
 
 Split = tuple[Pair, Pair]
 
@@ -68,7 +69,7 @@ class Scatter:
         if self.errors < LEAST_ERRORS or excess <= 0 or not self.variance:
             return 1.0
         square = excess * excess / self.variance
-        believed = square / (square + DOUBT)
+        believed = square * square / (square * square + DOUBT * DOUBT)
         error = MARGIN * sqrt(self.variance) / self.expected
         return 1 + believed * (self.plain * (1 + believed * error) - 1)
 

@@ -196,8 +196,7 @@ class Judge:
             found = self._breach(kept, limit)
             if found and found.shared:
                 # A window stays above the limit long after a burst: only the burst uses up the grace.
-                more = limit.key in kept.excused and limit.present(row)
-                kept.excused[limit.key] = kept.excused.get(limit.key, 0) + more
+                kept.excused[limit.key] = absolute.episode(limit, kept.windows, kept.excused.get(limit.key))
             else:
                 kept.excused.pop(limit.key, None)
 

@@ -1,17 +1,17 @@
 """
 The evidence that a canary answers more slowly than its control, interval by interval.
 
-Two kinds of components share the purse: rank tilts (.4), which see that everything got slower, and
-races in the tail (.6), which see that more requests are slower than a cut. The null of both is a control
-whose answers all take *times* as long: else a harmless canary that is 5 % slower would be
-taken back as soon as there is traffic enough to see it.
+Three kinds of components share the purse: tilts by what a slowdown would look like (.5) and by rank (.1),
+which see that everything got slower, and races in the tail (.4), which see that more requests are
+slower than a cut. The null of all is a control whose answers all take *times* as long: else a harmless
+canary that is 5 % slower would be taken back as soon as there is traffic enough to see it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
-from phasegate.domain.judge import relative, starts, tilt
+from phasegate.domain.judge import relative, slowdown, starts, tilt
 from phasegate.domain.judge.course import Course, Leg
 from phasegate.domain.judge.ladder import Ladder, empty, shifts
 from phasegate.domain.judge.setting import LEAST_NATS, MOST_NATS
@@ -21,7 +21,9 @@ PSIS = (1.5, 2.0, 4.0, 10.0)
 # Where the control is hardly ever slow, ten times hardly ever is nothing: these shares are reached as well.
 REACHED = (0.01, 0.05)
 TAILS = (0.25, 0.10, 0.05, 0.01)
-TILTS = 0.4
+SLOWDOWNS, TILTS = 0.5, 0.1
+# What was begun before there were slowdowns goes on without them.
+TILTS_ONLY = 0.4
 LEAST_KNOWN = 100
 
 Race = tuple[int, float]
@@ -33,6 +35,7 @@ class Latency:
     What is known of the control's latency, and the stakes of the tilts and races so far.
 
     *races* are (number of the cut, psi); there are none until the control is *known* by 100 requests.
+    *begun* is what was known then, and what the slowdowns are made of.
     """
 
     known: Ladder
@@ -40,6 +43,7 @@ class Latency:
     stakes: tuple[float, ...]
     purse: Purse
     running: bool = False
+    begun: Ladder | None = None
 
     @property
     def log_evidence(self) -> float:
@@ -65,21 +69,36 @@ def begin(rules: Rules, known: Ladder | None = None) -> Latency:
 
 def raised(before: Latency) -> Latency:
     """The canary's weight was raised."""
-    return Latency(before.known, before.races, before.stakes, before.purse.step(), before.running)
+    return replace(before, purse=before.purse.step())
 
 
 def compared(before: Latency, canary: Ladder, control: Ladder, *, rules: Rules) -> Latency:
     """The evidence after one more interval; the control's part of it is known from the next one on."""
     known = before.known + control
     if before.known.total < LEAST_KNOWN or not canary.total or not control.total:
-        return Latency(known, before.races, before.stakes, before.purse, before.running)
+        return replace(before, known=known)
     found = before if before.running else _entered(before, rules, traffic=canary.total + control.total)
     shift = shifts(found.known, rules.cuts, times=rules.times)
-    ratios = tilt.log_ratios(tilt.BETAS, canary, control, shift=shift)
+    slower = slowdown.scores(found.begun, rules.cuts, rules.times) if found.begun else ()
+    ratios = tilt.log_ratios(tilt.BETAS, canary, control, shift=shift, scores=slower)
     ratios += [_log_race(race, canary, control, shift) for race in found.races]
     paid, purse = found.purse.pay()
-    stakes = starts.grown(found.stakes, ratios, paid=paid, eta=1.0, shares=_shares(found.races))
-    return Latency(known, found.races, stakes, purse, running=True)
+    shares = shares_of(len(found.races), slowdowns=len(slower))
+    stakes = starts.grown(found.stakes, ratios, paid=paid, shares=shares)
+    return replace(found, known=known, stakes=stakes, purse=purse)
+
+
+def shares_of(races: int, *, slowdowns: int) -> tuple[float, ...]:
+    """The share of each component: tilts by rank, slowdowns, races."""
+    tilts, slower = (TILTS, SLOWDOWNS) if slowdowns else (TILTS_ONLY, 0.0)
+    # Without a race the others have all of it.
+    whole = 1.0 if races else tilts + slower
+    each = (1 - tilts - slower) / max(races, 1)
+    return (
+        *((tilts / whole / len(tilt.BETAS),) * len(tilt.BETAS)),
+        *(slower / whole * one / sum(slowdown.WEIGHTS) for one in slowdown.WEIGHTS[:slowdowns]),
+        *((each,) * races),
+    )
 
 
 def _entered(before: Latency, rules: Rules, *, traffic: int) -> Latency:
@@ -91,8 +110,9 @@ def _entered(before: Latency, rules: Rules, *, traffic: int) -> Latency:
         for cut in sorted(at)
         for race in _worthwhile(cut, known.tail(cut), shift[cut], course=rules.course, traffic=traffic)
     )
-    stakes = (-inf,) * (len(tilt.BETAS) + len(races))
-    return Latency(known, races, stakes, before.purse, running=True)
+    slower = slowdown.scores(known, rules.cuts, rules.times)
+    stakes = (-inf,) * (len(tilt.BETAS) + len(slower) + len(races))
+    return Latency(known, races, stakes, before.purse, running=True, begun=known)
 
 
 def _nearest(known: Ladder, tail: float) -> int:
@@ -125,8 +145,3 @@ def _log_race(race: Race, canary: Ladder, control: Ladder, shift: Sequence[float
     cut, psi = race
     ours, theirs = (canary.slow[cut], canary.total), (control.slow[cut], control.total)
     return relative.log_ratios((psi * shift[cut],), ours, theirs, rho=shift[cut])[0]
-
-
-def _shares(races: tuple[Race, ...]) -> tuple[float, ...]:
-    tilts = TILTS if races else 1.0
-    return (tilts / len(tilt.BETAS),) * len(tilt.BETAS) + ((1 - tilts) / max(len(races), 1),) * len(races)

@@ -48,7 +48,7 @@ class Memory:
 
     ``heard`` is the end of the newest interval in which the canary served somebody, or the
     start of the phase; ``excused`` counts, after the first of a breach that the control shares, the
-    intervals in which the control is above the limit.
+    intervals in which the control is above the limit, without a pause of five.
     """
 
     phase: str

@@ -59,18 +59,16 @@ def grown(
     ratios: list[float],
     *,
     paid: float,
-    eta: float,
     shares: tuple[float, ...] | None = None,
 ) -> tuple[float, ...]:
     """
-    ln of each component's stake after an interval: S <- (S + w paid) LR^eta.
+    ln of each component's stake after an interval: S <- (S + w paid) LR, with ln LR from *ratios*.
 
-    The w are *shares*, or :func:`weights`. *eta* below 1 takes back what over-dispersed counts
-    would claim too much.
+    The w are *shares*, or :func:`weights`.
     """
     told = (log_or_never(paid * share) for share in shares or weights(len(stakes)))
     return tuple(
-        _log_add(stake, share) + eta * ratio for stake, share, ratio in zip(stakes, told, ratios, strict=True)
+        _log_add(stake, share) + ratio for stake, share, ratio in zip(stakes, told, ratios, strict=True)
     )
 
 

@@ -1,5 +1,5 @@
 """
-Whether the canary's requests take the slower places among all requests of an interval.
+Whether the canary's requests take the slower places among all requests of an interval, or the higher scores.
 
 Every request has a place s between 0 and 1, the middle rank of its bucket among both arms. If the
 arms are equal, which places are the canary's is chance, and exp(beta sum of its s) over what
@@ -15,9 +15,18 @@ BETAS = (0.5, 1.0, 2.0, 4.0)
 
 
 def log_ratios(
-    betas: Sequence[float], canary: Ladder, control: Ladder, *, shift: Sequence[float]
+    betas: Sequence[float],
+    canary: Ladder,
+    control: Ladder,
+    *,
+    shift: Sequence[float],
+    scores: Sequence[Sequence[float]] = (),
 ) -> list[float]:
-    """ln LR of each beta in one interval, against a control whose tails are *shift* times as heavy."""
+    """
+    ln LR of each beta in one interval, then of each of *scores* (one number a bucket, fixed before).
+
+    Against a control whose tails are *shift* times as heavy.
+    """
     slower = [min(number * times, control.total) for number, times in zip(control.slow, shift, strict=True)]
     ours, theirs = _buckets(canary.slow, canary.total), _buckets(_falling(slower), control.total)
     together = canary.total + control.total
@@ -25,16 +34,17 @@ def log_ratios(
     for one, other in zip(ours, theirs, strict=True):
         places.append((before + (one + other) / 2) / together)
         before += one + other
-    return [_log_ratio(beta, ours, theirs, places) for beta in betas]
+    ranked = [[beta * place for place in places] for beta in betas]
+    return [_log_ratio(one, ours, theirs) for one in (*ranked, *scores)]
 
 
-def _log_ratio(beta: float, ours: list[float], theirs: list[float], places: list[float]) -> float:
+def _log_ratio(scores: Sequence[float], ours: list[float], theirs: list[float]) -> float:
     whole = total = told = 0.0
-    for one, other, place in zip(ours, theirs, places, strict=True):
-        whole += (one + other) * exp(beta * place)
+    for score, one, other in zip(scores, ours, theirs, strict=True):
+        whole += (one + other) * exp(score)
         total += one + other
-        told += one * place
-    return beta * told - sum(ours) * log(whole / total)
+        told += one * score
+    return told - sum(ours) * log(whole / total)
 
 
 def _buckets(slow: Sequence[float], total: float) -> list[float]:

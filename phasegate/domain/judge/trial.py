@@ -264,15 +264,18 @@ def _latency_state(one: Latency) -> list[Any]:
         stream.stakes(one.stakes),
         stream.purse_state(one.purse),
         one.running,
+        _ladder_state(one.begun),
     ]
 
 
 def _latency(state: list[Any]) -> Latency:
-    known, races, stakes, purse, running = state
+    # Stored before there were slowdowns it has five parts.
+    known, races, stakes, purse, running, begun = (*state, None)[:6]
     return Latency(
         _ladder(known) or Ladder((), 0),
         tuple((cut, psi) for cut, psi in races),
         stream.unstaked(stakes),
         Purse(*purse),
         running,
+        _ladder(begun),
     )

@@ -1,7 +1,7 @@
 """The counts of the last intervals: what the rate rules look at."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -9,6 +9,8 @@ from itertools import islice
 from phasegate.domain.judge.tally import Pair, Tally
 
 LONGEST = 15
+# So many intervals in a row without it end an episode: one may be clean by chance where traffic is thin.
+PAUSE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,6 @@ class Window:
     def control(self, slot: int) -> Pair:
         """(bad, total) of the control in the same intervals."""
         return _sum(row.control.pairs[slot] for row in self.rows)
-
-    def without(self, left_out: Callable[[Row], bool]) -> "Window | None":
-        """The intervals that are not *left_out*; None when all are."""
-        rows = tuple(row for row in self.rows if not left_out(row))
-        return Window(rows) if rows else None
 
     def endpoint(self, slot: int) -> str:
         """The endpoint that carries more than half of the canary's bad requests, or nothing."""

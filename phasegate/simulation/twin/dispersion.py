@@ -32,7 +32,7 @@ class Following:
         told = (errors >= dispersion.LEAST_ERRORS) & (excess > 0) & (variance > 0)
         expected, variance = np.where(told, expected, 1.0), np.where(told, variance, 1.0)
         square = excess * excess / variance
-        believed = square / (square + dispersion.DOUBT)
+        believed = square * square / (square * square + dispersion.DOUBT**2)
         error = dispersion.MARGIN * np.sqrt(variance) / expected
         phi = 1 + believed * (seen / expected * (1 + believed * error) - 1)
         return np.asarray(np.where(told, 1 / phi, 1.0))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from phasegate.domain.judge.climate import Pace
+from phasegate.domain.judge.comparison import MOST_AT_ONCE
 from phasegate.domain.judge.hierarchy import ALTERNATIVES
 from phasegate.domain.judge.relative import PSIS
 from phasegate.domain.judge.setting import TIMES, Setting
@@ -158,7 +159,8 @@ def _grown(
     eta: Floats,
     compared: Flags,
 ) -> Floats:
-    return np.where(compared, np.logaddexp(stakes, shares) + eta * ratios, stakes)
+    said = np.minimum(eta * ratios, MOST_AT_ONCE)
+    return np.where(compared, np.logaddexp(stakes, shares) + said, stakes)
 
 
 def _combined(plain: Floats, modelled: Floats, cash: Floats, v: Floats) -> Floats:

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from phasegate.domain.judge.climate import BURSTS, MOST, Pace
-from phasegate.domain.judge.hierarchy import ALTERNATIVES, Alternative
+from phasegate.domain.judge.hierarchy import ALTERNATIVES
 from phasegate.simulation.rollouts import Flags, Floats
 from phasegate.simulation.twin.likelihood import (
     log_beta,
     log_binomial,
     log_choose,
-    log_negative_binomial,
+    log_factorial,
+    log_gamma,
     log_or_never,
-    log_sum,
 )
 
 Bursts = tuple[Floats, Floats]
@@ -71,6 +71,22 @@ class Counted:
         return (control[0], control[1]), (canary[0], canary[1]), choose1
 
 
+class _Calm:
+    """A climate's calm predictions of one interval; what several of them need is computed once."""
+
+    def __init__(self, climate: Climate, counts: Counted) -> None:
+        self._counts = counts
+        self._a, self._b = climate.a + counts.x0, climate.b + counts.n0
+        self._arranged = _arranged(counts.x1, self._a)
+        arranged = _arranged(counts.x0, climate.a)
+        self.control = _negative_binomial(arranged, counts.x0, counts.n0, climate.a, climate.b)
+
+    def canary(self, kappa: float = 1.0) -> Floats:
+        """ln of the canary's counts given the control's, at *kappa* times the rate."""
+        counts = self._counts
+        return _negative_binomial(self._arranged, counts.x1, counts.n1, self._a, self._b / kappa)
+
+
 def step(climates: Climates, counts: Counted, *, each: Pace) -> tuple[Floats, Climates]:
     """
     ln of the likelihood ratio of every alternative, shape (alternatives, rollouts), and what is believed
@@ -79,49 +95,68 @@ def step(climates: Climates, counts: Counted, *, each: Pace) -> tuple[Floats, Cl
     both, control = climates.both, climates.control
     burst0, burst1, choose = counts.shared()
     joint = (burst0[0] + burst1[0], burst0[1] + burst1[1])
-    calm_both = log_negative_binomial(counts.x0, counts.n0, both.a, both.b) + log_negative_binomial(
-        counts.x1, counts.n1, both.a + counts.x0, both.b + counts.n0
+    under_null, alone = _Calm(both, counts), _Calm(control, counts)
+    calm = under_null.control + under_null.canary()
+    beliefs = both.logs, control.logs
+    null = np.logaddexp(beliefs[0][0] + calm, _in_burst(beliefs[0], joint))
+    canary = np.stack(
+        [
+            alone.canary(one.kappa)
+            if one.kappa
+            else log_binomial(counts.x1, counts.n1, one.theta, choose=choose)
+            if one.theta
+            else -np.log(counts.n1 + 1)
+            for one in ALTERNATIVES
+        ]
     )
-    alone = log_negative_binomial(counts.x0, counts.n0, control.a, control.b)
-    null = _mixed(both, calm_both, joint)
-    ratios = [
-        _mixed(control, alone + _canary(one, control, counts, choose), joint) - null for one in ALTERNATIVES
+    ratios = np.logaddexp(beliefs[1][0] + alone.control + canary, _in_burst(beliefs[1], joint)) - null
+    bad, total = counts.x0 + counts.x1, counts.n0 + counts.n1
+    kept = [
+        _learned(climate, arm, _told(belief, chance, bursts), each=each, seen=total > 0)
+        for climate, arm, belief, chance, bursts in (
+            (both, (bad, total), beliefs[0], calm, joint),
+            (control, (counts.x0, counts.n0), beliefs[1], alone.control, burst0),
+        )
     ]
-    seen = counts.n0 + counts.n1 > 0
-    return np.stack(ratios), Climates(
-        _learned(both, counts.x0 + counts.x1, counts.n0 + counts.n1, calm_both, joint, each=each, seen=seen),
-        _learned(control, counts.x0, counts.n0, alone, burst0, each=each, seen=seen),
-    )
+    return ratios, Climates(*kept)
 
 
-def _mixed(climate: Climate, calm: Floats, bursts: Bursts) -> Floats:
-    told = climate.logs
-    return log_sum(told[0] + calm, told[1] + bursts[0], told[2] + bursts[1])
+def _arranged(bad: Floats, a: Floats) -> Floats:
+    """ln G(a + bad)/(G(a) bad!): 0 where nothing failed, which is nearly everywhere."""
+    found, some = np.zeros_like(bad), bad > 0
+    few, of = bad[some], a[some]
+    found[some] = log_gamma(of + few) - log_gamma(of) - log_factorial(few)
+    return found
 
 
-def _canary(one: Alternative, climate: Climate, counts: Counted, choose: Floats) -> Floats:
-    if one.kappa:
-        a, b = climate.a + counts.x0, (climate.b + counts.n0) / one.kappa
-        return log_negative_binomial(counts.x1, counts.n1, a, b)
-    if one.theta:
-        return log_binomial(counts.x1, counts.n1, one.theta, choose=choose)
-    return -np.log(counts.n1 + 1)
+def _negative_binomial(arranged: Floats, bad: Floats, total: Floats, a: Floats, b: Floats) -> Floats:
+    """ln NB(bad; total, a, b) with ln of the number of arrangements; 0 where nothing was served."""
+    failed = np.zeros_like(bad)
+    np.log1p(b / np.maximum(total, 1e-300), out=failed, where=bad > 0)
+    return np.where(total > 0, arranged - a * np.log1p(total / b) - bad * failed, 0.0)
+
+
+def _in_burst(logs: tuple[Floats, Floats, Floats], bursts: Bursts) -> Floats:
+    return np.asarray(np.logaddexp(logs[1] + bursts[0], logs[2] + bursts[1]))
+
+
+def _told(logs: tuple[Floats, Floats, Floats], calm: Floats, bursts: Bursts) -> tuple[Floats, ...]:
+    """How likely each state was in this interval: calm and each kind of burst."""
+    told = (logs[0] + calm, logs[1] + bursts[0], logs[2] + bursts[1])
+    whole = np.logaddexp(np.logaddexp(told[0], told[1]), told[2])
+    return tuple(np.exp(one - whole) for one in told)
 
 
 def _learned(
     climate: Climate,
-    bad: Floats,
-    total: Floats,
-    calm: Floats,
-    bursts: Bursts,
+    counts: tuple[Floats, Floats],
+    states: tuple[Floats, ...],
     *,
     each: Pace,
     seen: Flags,
 ) -> Climate:
-    logs = climate.logs
-    told = (logs[0] + calm, logs[1] + bursts[0], logs[2] + bursts[1])
-    whole = log_sum(*told)
-    was_calm, sharp, mild = (np.exp(one - whole) for one in told)
+    was_calm, sharp, mild = states
+    bad, total = counts
     a, b = _forgotten(climate.a + was_calm * bad, climate.b + was_calm * total)
     begins = each.begins * was_calm
     return Climate(

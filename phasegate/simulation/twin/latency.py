@@ -5,9 +5,9 @@ from math import inf, log
 
 import numpy as np
 
-from phasegate.domain.judge import latency
+from phasegate.domain.judge import latency, slowdown
 from phasegate.domain.judge.ladder import MOST_SHIFT, Ladder
-from phasegate.domain.judge.latency import LEAST_KNOWN, TILTS, Race, Rules
+from phasegate.domain.judge.latency import LEAST_KNOWN, Race, Rules
 from phasegate.domain.judge.tilt import BETAS
 from phasegate.simulation.rollouts import Arm, Flags, Floats, Ints
 from phasegate.simulation.twin.likelihood import log_or_never
@@ -28,7 +28,7 @@ def log_evidence(
     """
     if canary.slow is None or control.slow is None or (total < LEAST_KNOWN).any():
         raise ValueError("latency: slow requests must be counted, and 100 of the history known")
-    streams = _Streams(_races(canary, control, known, total, rules), rules)
+    streams = _Streams(_races(canary, control, known, total, rules), _scores(known, total, rules), rules)
     found = np.zeros(canary.total.shape)
     slow, seen = known.astype(float), total.astype(float)
     for at in range(canary.total.shape[1]):
@@ -56,18 +56,24 @@ def shifts(slow: Floats, total: Floats, rules: Rules) -> Floats:
 class _Streams:
     """The stakes of every rollout; rollouts have races of their own, so unused places have no share."""
 
-    def __init__(self, races: list[tuple[Race, ...]], rules: Rules) -> None:
+    def __init__(self, races: list[tuple[Race, ...]], scores: Floats, rules: Rules) -> None:
         places = max((len(one) for one in races), default=0)
         padded = [(*one, *((NO_RACE,) * (places - len(one)))) for one in races]
         self._cut = np.array([[cut for cut, _ in one] for one in padded], dtype=np.int64)
         self._psi = np.array([[psi for _, psi in one] for one in padded], dtype=float)
-        self._shares = log_or_never(np.array([_shares(len(one), places) for one in races]).T)
+        self._scores, count = scores, len(scores)
+        shares = [latency.shares_of(len(one), slowdowns=count) for one in races]
+        unused = [(0.0,) * (places - len(one)) for one in races]
+        self._shares = log_or_never(
+            np.array([(*some, *none) for some, none in zip(shares, unused, strict=True)]).T
+        )
         self._stakes = np.full(self._shares.shape, -inf)
         self.purse = Purse.begin(len(races), rules.course.intervals)
 
     def after(self, one: Floats, n1: Floats, other: Floats, n0: Floats, *, shift: Floats) -> Floats:
         compared: Flags = (n1 > 0) & (n0 > 0)
-        ratios = np.concatenate([_tilts(one, n1, other, n0, shift), self._raced(one, n1, other, n0, shift)])
+        tilts = _tilts(one, n1, other, n0, shift, self._scores)
+        ratios = np.concatenate([tilts, self._raced(one, n1, other, n0, shift)])
         paid = log_or_never(self.purse.pay(compared))
         grown = np.logaddexp(self._stakes, self._shares + paid) + ratios
         self._stakes = np.where(compared, grown, self._stakes)
@@ -81,27 +87,31 @@ class _Streams:
         return np.asarray((bad * np.log(self._psi) - (bad + bad0) * np.log(odds / null)).T)
 
 
-def _tilts(one: Floats, n1: Floats, other: Floats, n0: Floats, shift: Floats) -> Floats:
+def _tilts(one: Floats, n1: Floats, other: Floats, n0: Floats, shift: Floats, scores: Floats) -> Floats:
     slower = np.minimum(other * shift, n0[:, None])
     falling = np.maximum.accumulate(slower[:, ::-1], axis=1)[:, ::-1]
     ours, theirs = _buckets(one, n1), _buckets(falling, n0)
     both, together = ours + theirs, np.maximum(n1 + n0, 1.0)
     places = (np.cumsum(both, axis=1) - both / 2) / together[:, None]
-    told = (ours * places).sum(axis=1)
-    means = [(both * np.exp(beta * places)).sum(axis=1) / together for beta in BETAS]
-    return np.stack(
-        [beta * told - n1 * np.log(np.maximum(mean, 1e-300)) for beta, mean in zip(BETAS, means, strict=True)]
-    )
+    ranked = [beta * places for beta in BETAS]
+    return np.stack([_tilted(one, ours, both, together) for one in (*ranked, *scores)])
+
+
+def _tilted(scores: Floats, ours: Floats, both: Floats, together: Floats) -> Floats:
+    mean = (both * np.exp(scores)).sum(axis=1) / together
+    told = (ours * scores).sum(axis=1) - ours.sum(axis=1) * np.log(np.maximum(mean, 1e-300))
+    return np.asarray(told)
 
 
 def _buckets(slow: Floats, total: Floats) -> Floats:
     return -np.diff(slow, axis=1, prepend=total[:, None], append=0.0)
 
 
-def _shares(races: int, places: int) -> list[float]:
-    tilts = TILTS if races else 1.0
-    each = (1 - tilts) / races if races else 0.0
-    return [tilts / len(BETAS)] * len(BETAS) + [each] * races + [0.0] * (places - races)
+def _scores(known: Ints, total: Ints, rules: Rules) -> Floats:
+    """What slowdowns look like to every rollout, shape (slowdowns, rollouts, buckets)."""
+    begun = [Ladder(tuple(slow), served) for slow, served in zip(known.tolist(), total.tolist(), strict=True)]
+    found = [slowdown.scores(one, rules.cuts, rules.times) for one in begun]
+    return np.moveaxis(np.array(found), 1, 0)
 
 
 def _races(canary: Arm, control: Arm, known: Ints, total: Ints, rules: Rules) -> list[tuple[Race, ...]]:

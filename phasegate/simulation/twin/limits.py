@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from phasegate.domain.judge.absolute import INTERVALS
+from phasegate.domain.judge.absolute import INTERVALS, worse
 from phasegate.domain.judge.binomial import tail
-from phasegate.domain.judge.windows import LONGEST
+from phasegate.domain.judge.windows import LONGEST, PAUSE
 from phasegate.simulation.judging import NEVER, trailing
 from phasegate.simulation.rollouts import Flags, Ints
 
@@ -19,7 +19,8 @@ class ArrayLimit:
     One limit of one phase, times in intervals.
 
     The rate above *limit* in a window counts when so many bad requests are less likely than *budget*
-    in a version that fails with rate *good*. *sustained*: only over that many intervals.
+    in a version that fails with rate *good*, and in one that is like its control. *sustained*: only
+    over that many intervals.
     """
 
     limit: float
@@ -58,44 +59,50 @@ def _of(
     canary: tuple[Ints, Ints], control: tuple[Ints, Ints], limit: ArrayLimit, *, attributed: bool, until: Ints
 ) -> Ints:
     order, there = _served_first(canary[1])
-    present = control[0] > limit.limit * control[1]
-    counted = (*canary, *control, *(np.where(present, 0, one) for one in canary))
-    now = np.take_along_axis(present, order, axis=1)
+    now = np.take_along_axis(control[0] > limit.limit * control[1], order, axis=1)
+    goes_on = now & np.roll(now, 1, axis=1)
+    over = (np.arange(order.shape[1]) >= PAUSE - 1) & (trailing(now.astype(np.int64), PAUSE) == 0)
     windows = [
-        tuple(_window(counts, order, length, limit) for counts in counted)
+        tuple(_window(counts, order, length, limit) for counts in (*canary, *control))
         for length in ((limit.sustained,) if limit.sustained else INTERVALS)
     ]
     whole = _whole(canary[1], limit.sustained) if limit.sustained else there
+    beside = trailing(np.take_along_axis(control[1], order, axis=1), LONGEST) > 0
     excused = np.full(len(until), -1, dtype=np.int64)
     stops = np.full(len(until), NEVER, dtype=np.int64)
     for place in range(order.shape[1]):
         at = order[:, place] + 1
         open_ = (stops == NEVER) & there[:, place] & whole[:, place] & (at <= np.where(until, until, at))
-        own, shared = _found(windows, limit, place, open_, attributed=attributed)
-        excused = np.where(shared, np.where(excused < 0, 0, excused + now[:, place]), -1)
+        own, shared = _found(windows, limit, place, open_, excusable=beside[:, place] & attributed)
+        excused = np.where(
+            shared, np.where((excused < 0) | over[:, place], 0, excused + goes_on[:, place]), -1
+        )
         old = shared & (excused >= LONGEST)
         stops = np.where(own | old | (shared & (not attributed)), at, stops)
     return stops
 
 
 def _found(
-    windows: Sequence[tuple[Ints, ...]], limit: ArrayLimit, place: int, open_: Flags, *, attributed: bool
+    windows: Sequence[tuple[Ints, ...]], limit: ArrayLimit, place: int, open_: Flags, *, excusable: Flags
 ) -> tuple[Flags, Flags]:
     """Where a window is broken by the canary alone, and where every broken one is the control's as well."""
     own, both = np.zeros_like(open_), np.zeros_like(open_)
-    for x1, n1, x0, n0, left, served in windows:
-        maybe = open_ & (x1[:, place] > limit.limit * n1[:, place])
+    for window in windows:
+        x1, n1, x0, n0 = (counts[:, place] for counts in window)
+        maybe = open_ & (x1 > limit.limit * n1)
         for row in np.flatnonzero(maybe):
-            if _exceeds(int(x1[row, place]), int(n1[row, place]), limit):
-                shared = _exceeds(int(x0[row, place]), int(n0[row, place]), limit)
-                if attributed and not shared:
-                    shared = not _exceeds(int(left[row, place]), int(served[row, place]), limit)
+            ours, theirs = (int(x1[row]), int(n1[row])), (int(x0[row]), int(n0[row]))
+            if _exceeds(ours, limit):
+                shared = _exceeds(theirs, limit)
+                if excusable[row] and not shared:
+                    shared = not worse(ours, theirs, budget=limit.budget)
                 (both if shared else own)[row] = True
     return own, both & ~own
 
 
 @lru_cache(maxsize=500_000)
-def _exceeds(bad: int, total: int, limit: ArrayLimit) -> bool:
+def _exceeds(counts: tuple[int, int], limit: ArrayLimit) -> bool:
+    bad, total = counts
     if not total or bad / total <= limit.limit:
         return False
     return tail(bad, total, limit.good) <= limit.budget
