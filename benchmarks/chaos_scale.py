@@ -4,8 +4,8 @@ import asyncio
 import resource
 import tempfile
 import time
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,40 @@ from benchmarks.figures import Figure
 from phasegate.adapters.clock import SystemClock
 from phasegate.domain.events import Acted, Candidate, Driven, Intended, PhaseBegan, Soaking, Uploaded
 from phasegate.domain.plan import Environment
+from phasegate.domain.sources import Invocations
 from phasegate.domain.versions import LiveSplit, Split, Version
 from phasegate.keeper.loop import Keeper
+from phasegate.ports import Target
 from phasegate.settings import Settings
 from phasegate.wiring import outside
 from tests.ledger_cases import opened
 from tests.release.model_platform import ModelClock, ModelTarget, Outages, Platform, Process
-from tests.release.standins import Alive, Plain, SteadyMetrics, Well
+from tests.release.standins import REQUESTS, Asleep, Plain, SteadyMetrics, Well
 
 RELEASES = 500
 # More than an interval of a minute: its end brings work for every release at once.
 MEASURED, WARM, LIMIT = 65.0, 10.0, 240.0
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Agreeing:
+    """A second source of metrics that counts what the steady first one counts."""
+
+    target: Target
+
+    async def count(
+        self, worker: str, *, since: datetime, until: datetime
+    ) -> tuple[tuple[Invocations, ...], str]:
+        """As many requests of each version as the intervals of the time hold."""
+        live = await self.target.live(worker)
+        shares = [share for share in live.split.shares if share.weight > 0] if live else []
+        each = REQUESTS * (until - since) / MINUTE / 100
+        found = [
+            Invocations(version=one.version, requests=round(each * one.weight), errors=0) for one in shares
+        ]
+        return tuple(found), "steady"
 
 
 def figures() -> tuple[Figure, ...]:
@@ -46,8 +68,9 @@ async def _figures(home: Path) -> tuple[Figure, ...]:
         changed: dict[str, Any] = {
             "target": target,
             "metrics": SteadyMetrics(target),
+            "second": Agreeing(target),
             "checks": Well(clock),
-            "runs": Alive(),
+            "runs": Asleep(),
             "pictures": Plain(),
         }
         hands = replace(real, **changed)

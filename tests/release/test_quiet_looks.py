@@ -15,7 +15,7 @@ from phasegate.keeper.loop import Keeper
 from tests.ledger_cases import CANARY, SERVICE, STABLE
 from tests.release.model_platform import START, ModelClock, ModelTarget, Outages, Platform, Process
 from tests.release.paper import RELEASE, paper_release
-from tests.release.standins import Alive, Plain, SteadyMetrics, Well
+from tests.release.standins import Asleep, Plain, SteadyMetrics, Well
 
 SECOND = timedelta(seconds=1)
 TICK = 5 * SECOND
@@ -60,7 +60,7 @@ async def soaking(hands: Outside, clock: ModelClock) -> tuple[Outside, Counted, 
         "target": target,
         "metrics": SteadyMetrics(target),
         "checks": Well(clock),
-        "runs": Alive(),
+        "runs": Asleep(),
         "pictures": Plain(),
     }
     return replace(hands, **changed), ledger, platform

@@ -1,0 +1,54 @@
+"""
+A run's own sign of life, in the ledger.
+
+The orchestrator believes for ever in a process that died with its host.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+from phasegate.actions.outside import Outside
+from phasegate.domain.errors import LedgerBusy, Superseded
+
+EVERY = timedelta(seconds=5)
+# Six signs, each of which may wait for a busy ledger. Replacing a run that lives costs a start and does no harm.
+SILENT = timedelta(seconds=30)
+
+
+@asynccontextmanager
+async def living(outside: Outside, run: str) -> AsyncIterator[None]:
+    """
+    Give a sign of life for the length of the block.
+
+    A run that ends or suspends itself says so by taking it back: what stays behind is that of a killed one.
+    """
+    signs = asyncio.create_task(_give_signs(outside, run))
+    try:
+        yield
+    finally:
+        signs.cancel()
+        await asyncio.wait([signs])
+        with suppress(LedgerBusy):
+            if (last := await outside.journal.ledger.lease(_name(run))) is not None:
+                await outside.journal.ledger.give_back(last)
+
+
+async def _give_signs(outside: Outside, run: str) -> None:
+    ledger = outside.journal.ledger
+    while True:
+        with suppress(LedgerBusy, Superseded):
+            await ledger.take(_name(run), holder=run, ttl=SILENT, now=outside.clock.now())
+        await outside.clock.sleep(EVERY)
+
+
+async def silent(outside: Outside, run: str) -> bool:
+    """Whether *run* gave signs of life and then, without a word, none for too long. Raises LedgerBusy."""
+    last = await outside.journal.ledger.lease(_name(run))
+    return last is not None and last.expires_at <= outside.clock.now()
+
+
+def _name(run: str) -> str:
+    """Among the leases of releases; no release is called so."""
+    return f"run/{run}"
