@@ -16,12 +16,14 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from benchmarks import chaos_bounds, chaos_scale
+from benchmarks import chaos_bounds, chaos_prefect, chaos_scale
 from benchmarks.figures import Figure, table
 from tests.release.model_machine import ReleaseMachine
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES, STEPS, SEEDS = 500, 50, (1, 2, 3)
+# Of each version; all of them would take hours.
+POINTS = 5
 
 
 def kill_table() -> int:
@@ -61,6 +63,7 @@ PARTS: dict[str, Callable[[], int]] = {
     "model": model,
     "bounds": lambda: _told(chaos_bounds.figures),
     "scale": lambda: _told(chaos_scale.figures),
+    "prefect": lambda: chaos_prefect.main(POINTS),
 }
 
 

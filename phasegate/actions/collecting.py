@@ -104,9 +104,9 @@ async def probe_candidate(outside: Outside, state: ReleaseState, *, known: datet
     """
     Ask the candidate for its health through the front door, and store the answer.
 
-    *known* is the time of the newest check that the caller knows. The override header reaches it at any weight, 0 included. An answer by another
-    version proves nothing about the candidate and is dropped. Nothing is asked before
-    the plan's ``health.every`` is over.
+    *known* is the time of the newest check that the caller knows. The override header
+    reaches it at any weight, 0 included. An answer by another version proves nothing about
+    the candidate and is dropped. Nothing is asked before the plan's ``health.every`` is over.
     """
     canary = state.canary
     if canary is None:

@@ -13,7 +13,7 @@ from phasegate.actions.outside import Outside
 from phasegate.domain.errors import LedgerBusy, Superseded
 
 EVERY = timedelta(seconds=5)
-# Six signs, each of which may wait for a busy ledger. Replacing a run that lives costs a start and does no harm.
+# Six signs, each of which may wait for a busy ledger. Replacing a run that lives costs a start, no more.
 SILENT = timedelta(seconds=30)
 
 

@@ -1,0 +1,247 @@
+"""
+Kill a run's process, its worker, both as a lost host does, or the Prefect server, at the points of a release.
+
+Server, worker, keeper, edge and PostgreSQL are real and stay the same for the whole table; what was
+killed is started again. A run stops itself at its point (SIGSTOP) until the other process is dead, so
+that one kill serves several releases. The points are named by a release that nobody disturbs.
+"""
+
+import asyncio
+import os
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from phasegate.actions.outside import Outside
+from phasegate.domain.bundle import Bundle
+from phasegate.domain.events import Driven
+from phasegate.domain.plan import Environment
+from phasegate.faultpoint import KILL_AT, POINTS_TO, STOP_AT
+from phasegate.wiring import outside, read_bundle
+from tests.e2e.hosts import SERVER, Hosts, engine, hosts, stopped
+from tests.e2e.small_workers import write
+from tests.release.kill_cell import faults
+
+WHO = ("run", "worker", "host", "server")
+VERSIONS = ("good", "bad")
+PLAN = "kill"
+AT_ONCE = 5
+READINGS = 2
+LIMIT = 300.0
+REACH = 120.0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Who is killed when a run of a good or bad release reaches a point for the *nth* time."""
+
+    who: str
+    version: str
+    point: str = ""
+    nth: int = 1
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What arms the first run of the release; those that go on with it are not armed."""
+        if not self.point:
+            return {}
+        return {KILL_AT if self.who == "run" else STOP_AT: f"{self.point}#{self.nth}"}
+
+
+@dataclass(frozen=True)
+class Playing:
+    """A cell whose release was started; *began* in seconds of ``time.monotonic``."""
+
+    cell: Cell
+    service: str
+    run: str
+    began: float
+
+    @property
+    def release(self) -> str:
+        """The release's name."""
+        return f"{self.service}-{self.run[:8]}"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a cell; *seconds* from the start of the first run, *runs* how many drove it."""
+
+    cell: Cell
+    reached: bool
+    outcome: str
+    runs: int
+    seconds: float
+    faults: tuple[str, ...]
+
+    def __str__(self) -> str:
+        cell = self.cell
+        where = f"{cell.point}#{cell.nth}" if cell.point else "nothing is killed"
+        end = "; ".join(self.faults) or f"{self.outcome}{'' if self.reached else ' (point not reached)'}"
+        return f"{cell.who:<7} {cell.version:<5} {where:<46} {self.seconds:4.0f} s  {self.runs} runs  {end}"
+
+
+@dataclass
+class Table:
+    """The house in which every cell is played."""
+
+    house: Hosts
+    hands: Outside
+    places: dict[str, Path]
+    bundles: dict[str, Bundle]
+    played: int = 0
+    users: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def points(self, version: str) -> list[tuple[str, int]]:
+        """Name and how often for every point that the run of an undisturbed release reaches, in order."""
+        file = self.house.home / f"points-{version}"
+        begun = await self._begin(Cell("nobody", version), {POINTS_TO: str(file)})
+        done = await self._finish(begun, reached=True)
+        print(done, flush=True)
+        if done.faults:
+            raise RuntimeError("a release that nobody disturbs is not right")
+        return list(_counted(file.read_text().splitlines()))
+
+    async def play(self, cells: list[Cell]) -> list[Done]:
+        """Play a few cells of one kind side by side."""
+        begun = await asyncio.gather(*(self._begin(cell, cell.env) for cell in cells))
+        if cells[0].who == "run":
+            return await asyncio.gather(*(self._finish(one) for one in begun))
+        pids = await asyncio.gather(*(self._reach(one) for one in begun))
+        finishing = [
+            asyncio.create_task(self._finish(one, reached=pid is not None))
+            for one, pid in zip(begun, pids, strict=True)
+        ]
+        await self._strike(cells[0].who, [pid for pid in pids if pid is not None])
+        return await asyncio.gather(*finishing)
+
+    async def _begin(self, cell: Cell, env: dict[str, str]) -> Playing:
+        self.played += 1
+        service = f"killed-{self.played}"
+        await self.hands.target.create(
+            service, self.bundles["first"], environment=Environment.PRODUCTION, release="first"
+        )
+        self.users[service] = asyncio.create_task(_users(service, self.house.edge.front_port))
+        began = time.monotonic()
+        run = await asyncio.to_thread(
+            self.house.release, service, plan=PLAN, bundle=self.places[cell.version], env=env
+        )
+        return Playing(cell, service, run, began)
+
+    async def _reach(self, one: Playing) -> int | None:
+        """Wait until the run has stopped itself; its process, None when the release ended without that."""
+        while time.monotonic() < one.began + REACH and not await self._ended(one):
+            pid = await asyncio.to_thread(engine, one.run)
+            if pid is not None and stopped(pid):
+                return pid
+            await asyncio.sleep(0.2)
+        return None
+
+    async def _strike(self, who: str, pids: list[int]) -> None:
+        victim = SERVER if who == "server" else "worker"
+        if who == "host":
+            self.house.lose(victim)
+        else:
+            self.house.kill(victim)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL if who == "host" else signal.SIGCONT)
+        self.house.start(victim)
+        if victim == SERVER:
+            await asyncio.to_thread(self.house.wait_for_server)
+
+    async def _finish(self, one: Playing, *, reached: bool = False) -> Done:
+        while time.monotonic() < one.began + LIMIT:
+            if await self._ended(one):
+                break
+            await asyncio.sleep(0.3)
+        seconds = time.monotonic() - one.began
+        self.users.pop(one.service).cancel()
+        rows = await self.hands.journal.ledger.events(one.release)
+        runs = len({row.event.run for row in rows if isinstance(row.event, Driven)})
+        outcome, found = await faults(
+            self.hands, self.house.edge, one.release, one.service, version=one.cell.version
+        )
+        reached = reached or (one.cell.who == "run" and runs > 1)
+        return Done(one.cell, reached, outcome, runs, seconds, found)
+
+    async def _ended(self, one: Playing) -> bool:
+        rows = await self.hands.journal.ledger.events(one.release)
+        return any(row.event.kind == "ended" for row in rows)
+
+
+async def _users(service: str, port: int) -> None:
+    """A few requests a second through the front door; what they are answered does not matter here."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+        while True:
+            with suppress(httpx.HTTPError):
+                await client.get("/", headers={"Host": f"{service}.localhost"})
+            await asyncio.sleep(0.25)
+
+
+def _counted(names: list[str]) -> Iterator[tuple[str, int]]:
+    seen: Counter[str] = Counter()
+    for name in names:
+        seen[name] += 1
+        if " GET " not in name or seen[name] <= READINGS:
+            yield name, seen[name]
+
+
+def evenly(points: list[tuple[str, int]], most: int) -> list[tuple[str, int]]:
+    """At most so many points (0: all), spread over the whole release."""
+    if not most or len(points) <= most:
+        return points
+    return [points[round(number * (len(points) - 1) / (most - 1))] for number in range(most)]
+
+
+@asynccontextmanager
+async def _table(house: Hosts) -> AsyncIterator[Table]:
+    settings = house.settings()
+    places = {tag: write(house.home / tag, tag, sick=tag == "bad") for tag in ("first", *VERSIONS)}
+    bundles = {tag: read_bundle(settings, str(place)) for tag, place in places.items()}
+    house.start(SERVER)
+    house.wait_for_server()
+    house.start("keeper")
+    house.deploy("release", "rollback")
+    house.start("worker")
+    async with outside(settings, role="bench") as hands:
+        yield Table(house, hands, places, bundles)
+
+
+async def _played(house: Hosts, most: int) -> int:
+    faulty, began = 0, time.monotonic()
+    async with _table(house) as table:
+        reached = {version: await table.points(version) for version in VERSIONS}
+        cells = [
+            [
+                Cell(who, version, *point)
+                for version, found in reached.items()
+                for point in evenly(found, most)
+            ]
+            for who in WHO
+        ]
+        for kind in cells:
+            for first in range(0, len(kind), AT_ONCE):
+                for done in await table.play(kind[first : first + AT_ONCE]):
+                    faulty += bool(done.faults)
+                    print(done, flush=True)
+    played, every = sum(map(len, cells)), len(WHO) * sum(map(len, reached.values()))
+    took = (time.monotonic() - began) / 60
+    print(f"{played} of {every} cells played in {took:.0f} minutes, {faulty} not as they must be")
+    return 1 if faulty else 0
+
+
+def main(most: int) -> int:
+    """Print the table with at most so many points (0: all) of each version; 1 when a cell is not right."""
+    with (
+        tempfile.TemporaryDirectory(prefix="phasegate-prefect-") as folder,
+        hosts(Path(folder), wait_in_place="60s") as house,
+    ):
+        return asyncio.run(_played(house, most))
