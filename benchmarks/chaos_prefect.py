@@ -17,16 +17,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
+from benchmarks.hosts import SERVER, Hosts, engine, hosts, stopped
 from phasegate.actions.outside import Outside
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.events import Driven
 from phasegate.domain.plan import Environment
 from phasegate.faultpoint import KILL_AT, POINTS_TO, STOP_AT
 from phasegate.wiring import outside, read_bundle
-from tests.e2e.hosts import SERVER, Hosts, engine, hosts, stopped
-from tests.e2e.small_workers import write
+from tests.e2e.small_workers import users, write
 from tests.release.kill_cell import faults
 
 WHO = ("run", "worker", "host", "server")
@@ -128,7 +126,7 @@ class Table:
         await self.hands.target.create(
             service, self.bundles["first"], environment=Environment.PRODUCTION, release="first"
         )
-        self.users[service] = asyncio.create_task(_users(service, self.house.edge.front_port))
+        self.users[service] = asyncio.create_task(users(service, self.house.edge.front_port))
         began = time.monotonic()
         run = await asyncio.to_thread(
             self.house.release, service, plan=PLAN, bundle=self.places[cell.version], env=env
@@ -175,15 +173,6 @@ class Table:
     async def _ended(self, one: Playing) -> bool:
         rows = await self.hands.journal.ledger.events(one.release)
         return any(row.event.kind == "ended" for row in rows)
-
-
-async def _users(service: str, port: int) -> None:
-    """A few requests a second through the front door; what they are answered does not matter here."""
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
-        while True:
-            with suppress(httpx.HTTPError):
-                await client.get("/", headers={"Host": f"{service}.localhost"})
-            await asyncio.sleep(0.25)
 
 
 def _counted(names: list[str]) -> Iterator[tuple[str, int]]:

@@ -85,6 +85,23 @@ class Processes:
         """The end of a program's log."""
         return (self.logs / f"{name}.log").read_text(errors="replace")[-1500:]
 
+    def runs(self, name: str) -> bool:
+        """Whether a program was started and neither ended nor lost since."""
+        return any(known == name for known, _ in self._running)
+
+    def pid(self, name: str) -> int:
+        """The id of a program, which is also that of its group."""
+        return next(process for known, process in self._running if known == name).pid
+
+    def lose(self, *names: str) -> None:
+        """Kill programs with all that they have started, as when their host loses its power."""
+        lost = [item for item in self._running if item[0] in names]
+        for _, process in lost:
+            _signal(process.pid, signal.SIGKILL)
+        for item in lost:
+            item[1].wait()
+            self._running.remove(item)
+
     def end(self, name: str) -> None:
         """End one program and its group."""
         for known, process in [item for item in self._running if item[0] == name]:

@@ -24,7 +24,8 @@ async def living(outside: Outside, run: str) -> AsyncIterator[None]:
 
     A run that ends or suspends itself says so by taking it back: what stays behind is that of a killed one.
     """
-    signs = asyncio.create_task(_give_signs(outside, run))
+    await _sign(outside, run)
+    signs = asyncio.create_task(_go_on(outside, run))
     try:
         yield
     finally:
@@ -35,12 +36,15 @@ async def living(outside: Outside, run: str) -> AsyncIterator[None]:
                 await outside.journal.ledger.give_back(last)
 
 
-async def _give_signs(outside: Outside, run: str) -> None:
-    ledger = outside.journal.ledger
+async def _go_on(outside: Outside, run: str) -> None:
     while True:
-        with suppress(LedgerBusy, Superseded):
-            await ledger.take(_name(run), holder=run, ttl=SILENT, now=outside.clock.now())
         await outside.clock.sleep(EVERY)
+        await _sign(outside, run)
+
+
+async def _sign(outside: Outside, run: str) -> None:
+    with suppress(LedgerBusy, Superseded):
+        await outside.journal.ledger.take(_name(run), holder=run, ttl=SILENT, now=outside.clock.now())
 
 
 async def silent(outside: Outside, run: str) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -11,6 +12,7 @@ from phasegate.adapters.prefect_runs import PrefectRuns
 from phasegate.settings import Settings
 from tests.e2e.house import WAIT_IN_PLACE, House, plans_setting
 from tests.e2e.paper_runs import RELEASE, ROLLBACK, Prefect, the_runs
+from tests.postgres import cluster, for_prefect, programs_of_postgres
 
 RATE = 60.0
 AUTH = "ada:lovelace"
@@ -25,7 +27,11 @@ HARDENED = {
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Server, worker, keeper, edge and traffic; every program ends with the session, by its id."""
+    """
+    Server, worker, keeper, edge and traffic; every program ends with the session, by its id.
+
+    Prefect and the ledger are on PostgreSQL where it is installed, as on several hosts, else on SQLite.
+    """
     home = tmp_path_factory.mktemp("house")
     logs = home / "logs"
     logs.mkdir()
@@ -36,15 +42,28 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         "PHASEGATE_PLANS": plans_setting(),
         "PHASEGATE_API_TIMEOUT": "60",
     }
+    databases = ExitStack()
     processes = Processes(logs, {**environment(home), **HARDENED, **ours})
     try:
+        processes.env |= databases.enter_context(_databases())
         bad = ("0.1.13-errors",)
         stage = set_up(processes, home, versions=bad, rate=RATE, say=print, deploy=("--all",))
         with prefect_client(processes.env) as client:
             yield House(stage=stage, processes=processes, settings=Settings(), client=client)
     finally:
         processes.end_all()
+        databases.close()
         _restore(before)
+
+
+@contextmanager
+def _databases() -> Iterator[dict[str, str]]:
+    if (programs := programs_of_postgres()) is None:
+        yield {}
+        return
+    with cluster(programs, durable=False) as server:
+        prefect = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": for_prefect(server)}
+        yield {**prefect, "PHASEGATE_LEDGER": server.database()}
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,11 @@ class House:
         """The environment of every program of the house."""
         return self.processes.env
 
+    @property
+    def on_postgres(self) -> bool:
+        """Whether Prefect and the ledger are on PostgreSQL."""
+        return self.env["PHASEGATE_LEDGER"].startswith("postgresql:")
+
     async def phasegate(self, *arguments: str, limit: float = LIMIT, **env: str) -> Done:
         """Run the program ``phasegate`` to its end; *env* is laid over the house's environment."""
         program = [sys.executable, "-m", "phasegate.cli", *arguments]
@@ -170,6 +175,14 @@ class House:
         """The names of every state that a run went through, in order."""
         history = await self.prefect("GET", f"/flow_run_states/?flow_run_id={run}")
         return [state["name"] for state in sorted(history, key=lambda state: state["timestamp"])]
+
+    async def state_reached(self, run: str, name: str) -> None:
+        """Wait until the run is in the state called *name*."""
+
+        async def there() -> bool | None:
+            return (await self.prefect("GET", f"/flow_runs/{run}"))["state_name"] == name or None
+
+        await condition(there, limit=LIMIT)
 
     async def asks(self, run: str) -> None:
         """Wait until the run shows its form."""

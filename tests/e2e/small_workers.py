@@ -1,15 +1,22 @@
-"""The smallest Workers that keep the health contract, as bundle directories; a sick one fails in production."""
+"""The smallest Workers that keep the health contract, as bundle directories, and a few users for them."""
 
+import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
+
+import httpx
 
 MODULE = """import json
 
 VERSION = "{tag}"
+broken = False
 
 
 async def app(scope, receive, send):
-    sick = getattr(scope["env"], "SICK", "") == "yes"
+    global broken
+    broken = broken or scope["path"] == "/break"
+    sick = broken or getattr(scope["env"], "SICK", "") == "yes"
     body = {{"version": VERSION, "status": "sick" if sick else "healthy", "timestamp": "now"}}
     body["checks"] = {{"assets": True, "database": True}}
     headers = [(b"content-type", b"application/json")]
@@ -19,7 +26,11 @@ async def app(scope, receive, send):
 
 
 def write(place: Path, tag: str, *, sick: bool = False) -> Path:
-    """Write the bundle of version *tag* to *place* and return it."""
+    """
+    Write the bundle of version *tag* to *place* and return it.
+
+    *sick*: it answers 500 in production. Any version does so once it was asked for ``/break``.
+    """
     (place / "modules").mkdir(parents=True)
     (place / "modules" / "main.py").write_text(MODULE.format(tag=tag))
     metadata = {
@@ -32,3 +43,12 @@ def write(place: Path, tag: str, *, sick: bool = False) -> Path:
     well = [{"name": "SICK", "type": "plain_text", "text": "no"}]
     (place / "metadata.staging.json").write_text(json.dumps({"bindings": well}))
     return place
+
+
+async def users(service: str, port: int) -> None:
+    """Ask *service* a few times a second through the front door at *port*, whatever it answers."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+        while True:
+            with suppress(httpx.HTTPError):
+                await client.get("/", headers={"Host": f"{service}.localhost"})
+            await asyncio.sleep(0.25)

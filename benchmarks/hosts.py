@@ -17,7 +17,7 @@ import httpx
 from examples.demo.processes import Processes, free_port
 from examples.demo.stage import POOL, ROOT, environment
 from phasegate.settings import Settings
-from tests.postgres import PostgresServer, cluster, programs_of_postgres
+from tests.postgres import cluster, for_prefect, programs_of_postgres
 from tests.release.edge_process import EdgeProcess
 
 PLANS = [str(ROOT / "benchmarks" / "plans"), str(ROOT / "deployments" / "plans")]
@@ -130,7 +130,7 @@ def hosts(home: Path, *, wait_in_place: str, **env: str) -> Iterator[Hosts]:
         ledger = str(home / "ledger.db")
         if (programs := programs_of_postgres()) is not None:
             database = stack.enter_context(cluster(programs, durable=False))
-            own["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = _for_prefect(database)
+            own["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = for_prefect(database)
             ledger = database.database()
         edge = stack.enter_context(EdgeProcess(home / "edge"))
         processes = Processes(logs, {**environment(home), **own})
@@ -138,13 +138,6 @@ def hosts(home: Path, *, wait_in_place: str, **env: str) -> Iterator[Hosts]:
         found = Hosts(home, edge, processes, ledger)
         processes.env |= _addresses(found)
         yield found
-
-
-def _for_prefect(database: PostgresServer) -> str:
-    url = database.database()
-    # Prefect's migrations need it, and only its owner may create it.
-    database.run("CREATE EXTENSION IF NOT EXISTS pg_trgm", database=url)
-    return url.replace("postgresql://", "postgresql+asyncpg://")
 
 
 def _addresses(found: Hosts) -> dict[str, str]:
