@@ -214,11 +214,11 @@ class House:
         answer.raise_for_status()
         return answer.json()["result"]
 
-    async def writes(self) -> dict[str, int]:
+    async def writes(self, service: str = SERVICE) -> dict[str, int]:
         """How often production was really uploaded to and its split written, since the calls were cleared."""
         calls = await self.edge("GET", "calls")
         done = [call for call in calls if call["method"] in {"POST", "PUT"} and call["acted"] == 200]
-        paths = [call["path"] for call in done if f"/scripts/{SERVICE}/" in call["path"]]
+        paths = [call["path"] for call in done if f"/scripts/{service}/" in call["path"]]
         return {
             "uploads": sum(path.endswith("/versions") for path in paths),
             "splits": sum(path.endswith("/deployments") for path in paths),
