@@ -16,7 +16,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from benchmarks import chaos_bounds, chaos_prefect, chaos_scale
+from benchmarks import chaos_bounds, chaos_crowd, chaos_prefect, chaos_scale
 from benchmarks.figures import Figure, table
 from tests.release.model_machine import ReleaseMachine
 
@@ -63,6 +63,7 @@ PARTS: dict[str, Callable[[], int]] = {
     "model": model,
     "bounds": lambda: _told(chaos_bounds.figures),
     "scale": lambda: _told(chaos_scale.figures),
+    "crowd": lambda: _told(chaos_crowd.figures),
     "prefect": lambda: chaos_prefect.main(POINTS),
 }
 

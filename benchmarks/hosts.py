@@ -22,7 +22,7 @@ from tests.release.edge_process import EdgeProcess
 
 PLANS = [str(ROOT / "benchmarks" / "plans"), str(ROOT / "deployments" / "plans")]
 READY = 180.0
-SERVER = "prefect-server"
+SERVER, PROXY = "prefect-server", "proxy"
 
 
 @dataclass
@@ -30,7 +30,8 @@ class Hosts:
     """
     What of a release can die, by name; ``names`` of workers begin with "worker", of keepers with "keeper".
 
-    The server and the edge keep their ports when they are started again.
+    The server and the edge keep their ports when they are started again. With *behind*, a port, the
+    server listens there and a counting proxy takes its place.
     """
 
     home: Path
@@ -38,6 +39,7 @@ class Hosts:
     processes: Processes
     ledger: str
     port: int = field(default_factory=free_port)
+    behind: int = 0
     living: dict[str, Popen[bytes]] = field(default_factory=dict)
     starts: int = 0
 
@@ -53,14 +55,27 @@ class Hosts:
     def start(self, name: str) -> None:
         """Start the program called *name*, for the first time or again."""
         self.starts += 1
-        self.living[name] = self.processes.start(f"{name}.{self.starts}", *self._command(name))
+        own = (
+            {"PREFECT_API_URL": f"http://127.0.0.1:{self.behind}/api"}
+            if name == SERVER and self.behind
+            else {}
+        )
+        self.living[name] = self.processes.start(f"{name}.{self.starts}", *self._command(name), env=own)
 
     def _command(self, name: str) -> tuple[str, ...]:
         if name == SERVER:
-            return ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+            port = str(self.behind or self.port)
+            return ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port)
+        if name == PROXY:
+            return ("-m", "benchmarks.proxy", str(self.port), str(self.behind), str(self.calls))
         if name.startswith("keeper"):
             return ("-m", "phasegate.cli", "keeper", "--name", name)
         return ("-m", "prefect", "worker", "start", "--pool", POOL, "--name", name)
+
+    @property
+    def calls(self) -> Path:
+        """Where the proxy writes one line for each request."""
+        return self.home / "calls.jsonl"
 
     def kill(self, name: str) -> None:
         """Kill that process alone, as nothing but SIGKILL does."""
@@ -117,9 +132,9 @@ class Hosts:
 
 
 @contextmanager
-def hosts(home: Path, *, wait_in_place: str, **env: str) -> Iterator[Hosts]:
+def hosts(home: Path, *, wait_in_place: str, edge_program: str = "", **env: str) -> Iterator[Hosts]:
     """
-    An edge, and PostgreSQL where it is installed for Prefect and ledger; nothing else is started yet.
+    An edge (that program, if one is named), and PostgreSQL where it is installed for Prefect and ledger; nothing else is started yet.
 
     Everything that was started ends with the block.
     """
@@ -132,7 +147,9 @@ def hosts(home: Path, *, wait_in_place: str, **env: str) -> Iterator[Hosts]:
             database = stack.enter_context(cluster(programs, durable=False))
             own["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = for_prefect(database)
             ledger = database.database()
-        edge = stack.enter_context(EdgeProcess(home / "edge"))
+        edge = EdgeProcess(home / "edge")
+        edge.program = edge_program or edge.program
+        stack.enter_context(edge)
         processes = Processes(logs, {**environment(home), **own})
         stack.callback(processes.end_all)
         found = Hosts(home, edge, processes, ledger)
