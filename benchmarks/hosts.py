@@ -134,7 +134,9 @@ class Hosts:
 @contextmanager
 def hosts(home: Path, *, wait_in_place: str, edge_program: str = "", **env: str) -> Iterator[Hosts]:
     """
-    An edge (that program, if one is named), and PostgreSQL where it is installed for Prefect and ledger; nothing else is started yet.
+    An edge, and PostgreSQL where it is installed for Prefect and ledger; nothing else is started yet.
+
+    *edge_program* is the module that is run as the edge, if it is another than the tests'.
 
     Everything that was started ends with the block.
     """
