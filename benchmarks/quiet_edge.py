@@ -1,5 +1,5 @@
 """
-An edge for hundreds of services, whose versions have no process: ``python -m benchmarks.quiet_edge DESCRIBED``.
+An edge for hundreds of services, whose versions have no process: ``python -m benchmarks.quiet_edge …``.
 
 Its API, splitter, telemetry and deployments are the edge's own. Every version answers any request with
 an empty JSON object, from within the edge, through a Unix socket of its own.
