@@ -9,6 +9,7 @@ that one kill serves several releases. The points are named by a release that no
 import asyncio
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -16,6 +17,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import httpx
 
 from benchmarks.hosts import SERVER, Hosts, engine, hosts, stopped
 from phasegate.actions.outside import Outside
@@ -33,6 +36,9 @@ PLAN = "kill"
 AT_ONCE = 5
 READINGS = 2
 LIMIT = 300.0
+# Looks in a row, three in a second, at which a killed run has opened nothing.
+SURE = 30
+UNTOUCHED = "nothing was begun"
 REACH = 120.0
 
 
@@ -156,19 +162,45 @@ class Table:
             await asyncio.to_thread(self.house.wait_for_server)
 
     async def _finish(self, one: Playing, *, reached: bool = False) -> Done:
-        while time.monotonic() < one.began + LIMIT:
-            if await self._ended(one):
-                break
-            await asyncio.sleep(0.3)
+        begun = await self._over(one)
         seconds = time.monotonic() - one.began
         self.users.pop(one.service).cancel()
+        if not begun:
+            return Done(one.cell, reached, UNTOUCHED, 0, seconds, await self._touched(one))
         rows = await self.hands.journal.ledger.events(one.release)
         runs = len({row.event.run for row in rows if isinstance(row.event, Driven)})
         outcome, found = await faults(
             self.hands, self.house.edge, one.release, one.service, version=one.cell.version
         )
-        reached = reached or (one.cell.who == "run" and runs > 1)
+        reached = reached or (one.cell.who == "run" and await self._killed(one))
         return Done(one.cell, reached, outcome, runs, seconds, found)
+
+    async def _over(self, one: Playing) -> bool:
+        """Wait for the release's end; False when its run was killed before it had opened the release."""
+        gone = 0
+        while time.monotonic() < one.began + LIMIT and gone < SURE:
+            rows = await self.hands.journal.ledger.events(one.release)
+            if any(row.event.kind == "ended" for row in rows):
+                return True
+            lost = not rows and one.cell.who in ("run", "host") and await self._killed(one)
+            gone = gone + 1 if lost else 0
+            await asyncio.sleep(0.3)
+        return gone < SURE
+
+    async def _killed(self, one: Playing) -> bool:
+        """Whether the first run's process is gone although its run had begun."""
+        async with httpx.AsyncClient(base_url=self.house.api, timeout=30) as client:
+            state = (await client.get(f"/flow_runs/{one.run}")).raise_for_status().json()["state_type"]
+        gone = await asyncio.to_thread(engine, one.run) is None
+        return gone and (state == "CRASHED" or (state == "RUNNING" and one.cell.who == "host"))
+
+    async def _touched(self, one: Playing) -> tuple[str, ...]:
+        """What a run that had opened nothing has done all the same; the service's Workers are deleted."""
+        history = self.house.edge.get(f"workers/scripts/{one.service}/deployments")["deployments"]
+        versions = await self.hands.target.versions(one.service)
+        await self.hands.target.delete(one.service)
+        found = [f"{len(history)} splits", f"{len(versions)} versions"]
+        return () if (len(history), len(versions)) == (1, 1) else (f"not opened, but {', '.join(found)}",)
 
     async def _ended(self, one: Playing) -> bool:
         rows = await self.hands.journal.ledger.events(one.release)
@@ -179,8 +211,12 @@ def _counted(names: list[str]) -> Iterator[tuple[str, int]]:
     seen: Counter[str] = Counter()
     for name in names:
         seen[name] += 1
-        if " GET " not in name or seen[name] <= READINGS:
+        if not _reads(name) or seen[name] <= READINGS:
             yield name, seen[name]
+
+
+def _reads(name: str) -> bool:
+    return " GET " in name or name.endswith(("/query", "/graphql"))
 
 
 def evenly(points: list[tuple[str, int]], most: int) -> list[tuple[str, int]]:
@@ -229,6 +265,8 @@ async def _played(house: Hosts, most: int) -> int:
 
 def main(most: int) -> int:
     """Print the table with at most so many points (0: all) of each version; 1 when a cell is not right."""
+    # Told to end, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with (
         tempfile.TemporaryDirectory(prefix="phasegate-prefect-") as folder,
         hosts(Path(folder), wait_in_place="60s") as house,
