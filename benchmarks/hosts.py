@@ -6,7 +6,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from examples.demo.processes import Processes, free_port
+from examples.demo.processes import Processes, descendants, free_port
 from examples.demo.stage import POOL, ROOT, environment
 from phasegate.settings import Settings
 from tests.postgres import cluster, for_prefect, programs_of_postgres
@@ -85,8 +85,9 @@ class Hosts:
 
     def lose(self, *names: str) -> None:
         """Kill the programs with everything they have started, as a host that loses its power."""
-        for name in names:
-            os.killpg(self.living[name].pid, signal.SIGKILL)
+        for pid in descendants(self.living[name].pid for name in names):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for name in names:
             self.living.pop(name).wait()
 

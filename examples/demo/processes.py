@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -90,14 +91,15 @@ class Processes:
         return any(known == name for known, _ in self._running)
 
     def pid(self, name: str) -> int:
-        """The id of a program, which is also that of its group."""
+        """The id of a program."""
         return next(process for known, process in self._running if known == name).pid
 
     def lose(self, *names: str) -> None:
         """Kill programs with all that they have started, as when their host loses its power."""
         lost = [item for item in self._running if item[0] in names]
-        for _, process in lost:
-            _signal(process.pid, signal.SIGKILL)
+        for pid in descendants(process.pid for _, process in lost):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for item in lost:
             item[1].wait()
             self._running.remove(item)
@@ -112,6 +114,19 @@ class Processes:
         """End every program, the last one first."""
         for name, _ in reversed(tuple(self._running)):
             self.end(name)
+
+
+def descendants(pids: Iterable[int]) -> set[int]:
+    """Processes with all that they have started, whose groups may be their own; the living alone are found."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+    found, new = set(), set(pids)
+    while new:
+        found |= new
+        new = {pid for pid, parent in parents.items() if parent in new} - found
+    return found
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,7 +1,6 @@
 """Two work hosts as docs/production.md sets them up, one of which is lost in the middle of two soaks."""
 
 import asyncio
-import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from examples.demo.processes import descendants
 from examples.demo.stage import POOL
 from phasegate.adapters.checks_http import OVERRIDES
 from phasegate.domain.events import Driven, Intended, Outcome
@@ -86,8 +86,7 @@ def begin(house: House, host: tuple[str, str]) -> None:
 
 def lose_host_of(house: House, process: int) -> int:
     """Kill everything on the host where *process* runs; the keeper of the other one."""
-    group = os.getpgid(process)
-    lost = next(host for host in HOSTS if house.processes.pid(host[0]) == group)
+    lost = next(host for host in HOSTS if process in descendants([house.processes.pid(host[0])]))
     house.processes.lose(*lost)
     return house.processes.pid(next(host for host in HOSTS if host is not lost)[1])
 
