@@ -117,7 +117,7 @@ class Processes:
 
 
 def descendants(pids: Iterable[int]) -> set[int]:
-    """Processes with all that they have started, whose groups may be their own; the living alone are found."""
+    """Processes with all that they have started, whose groups may be their own."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
