@@ -1,4 +1,4 @@
-"""How many active releases one keeper watches: 500 in soak at the default tick, over a real SQLite ledger."""
+"""How many active releases one keeper watches: 500 in soak at the default tick, over a real ledger."""
 
 import asyncio
 import resource
@@ -22,6 +22,7 @@ from phasegate.ports import Target
 from phasegate.settings import Settings
 from phasegate.wiring import outside
 from tests.ledger_cases import opened
+from tests.postgres import cluster, programs_of_postgres
 from tests.release.model_platform import ModelClock, ModelTarget, Outages, Platform, Process
 from tests.release.standins import REQUESTS, Asleep, Plain, SteadyMetrics, Well
 
@@ -53,14 +54,18 @@ class Agreeing:
 
 def figures() -> tuple[Figure, ...]:
     """CPU, memory and the age of the oldest look while 500 releases soak."""
+    found: tuple[Figure, ...] = ()
     with tempfile.TemporaryDirectory(prefix="phasegate-scale-") as folder:
-        return asyncio.run(_figures(Path(folder)))
+        home = Path(folder)
+        found += asyncio.run(_figures("SQLite", str(home / "ledger.db"), home))
+        if (programs := programs_of_postgres()) is not None:
+            with cluster(programs, durable=True) as server:
+                found += asyncio.run(_figures("PostgreSQL", server.database(), home))
+    return found
 
 
-async def _figures(home: Path) -> tuple[Figure, ...]:
-    settings = Settings(
-        ledger=str(home / "ledger.db"), project=home, account_id="bench", token=SecretStr("unused")
-    )
+async def _figures(kind: str, ledger: str, home: Path) -> tuple[Figure, ...]:
+    settings = Settings(ledger=ledger, project=home, account_id="bench", token=SecretStr("unused"))
     clock = SystemClock()
     platform = Platform(ModelClock(clock.now()))
     target = ModelTarget(platform, Process("bench"), Outages({}))
@@ -95,8 +100,8 @@ async def _figures(home: Path) -> tuple[Figure, ...]:
         share = (time.process_time() - cpu) / (time.monotonic() - began)
         stop.set()
         await running
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    part = f"one keeper, {RELEASES} releases in soak at a tick of 5 s, without the platform's answers"
+    memory = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+    part = f"one keeper, {RELEASES} releases in soak at a tick of 5 s, {kind}, without the platform's answers"
     return (
         Figure(part, "CPU, share of one core", 100 * share, "%"),
         Figure(part, "CPU for one look", 1000 * share * 5 / RELEASES, "ms"),
