@@ -40,6 +40,8 @@ LIMIT = 300.0
 SURE = 30
 UNTOUCHED = "nothing was begun"
 REACH = 120.0
+# Looks, five in a second.
+AFTER = 25
 
 
 @dataclass(frozen=True)
@@ -141,10 +143,13 @@ class Table:
 
     async def _reach(self, one: Playing) -> int | None:
         """Wait until the run has stopped itself; its process, None when the release ended without that."""
-        while time.monotonic() < one.began + REACH and not await self._ended(one):
+        ended = 0
+        # Some points come after the end of the release.
+        while time.monotonic() < one.began + REACH and ended < AFTER:
             pid = await asyncio.to_thread(engine, one.run)
             if pid is not None and stopped(pid):
                 return pid
+            ended += await self._ended(one)
             await asyncio.sleep(0.2)
         return None
 
@@ -166,7 +171,7 @@ class Table:
         seconds = time.monotonic() - one.began
         self.users.pop(one.service).cancel()
         if not begun:
-            return Done(one.cell, reached, UNTOUCHED, 0, seconds, await self._touched(one))
+            return Done(one.cell, True, UNTOUCHED, 0, seconds, await self._touched(one))
         rows = await self.hands.journal.ledger.events(one.release)
         runs = len({row.event.run for row in rows if isinstance(row.event, Driven)})
         outcome, found = await faults(
@@ -219,11 +224,12 @@ def _reads(name: str) -> bool:
     return " GET " in name or name.endswith(("/query", "/graphql"))
 
 
-def evenly(points: list[tuple[str, int]], most: int) -> list[tuple[str, int]]:
-    """At most so many points (0: all), spread over the whole release."""
+def evenly(points: list[tuple[str, int]], most: int, *, who: str) -> list[tuple[str, int]]:
+    """At most so many points (0: all), spread over the whole release; others for each victim."""
     if not most or len(points) <= most:
         return points
-    return [points[round(number * (len(points) - 1) / (most - 1))] for number in range(most)]
+    first = (WHO.index(who) + 0.5) / len(WHO)
+    return [points[int((number + first) * len(points) / most)] for number in range(most)]
 
 
 @asynccontextmanager
@@ -248,7 +254,7 @@ async def _played(house: Hosts, most: int) -> int:
             [
                 Cell(who, version, *point)
                 for version, found in reached.items()
-                for point in evenly(found, most)
+                for point in evenly(found, most, who=who)
             ]
             for who in WHO
         ]

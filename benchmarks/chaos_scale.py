@@ -100,7 +100,7 @@ async def _figures(kind: str, ledger: str, home: Path) -> tuple[Figure, ...]:
         share = (time.process_time() - cpu) / (time.monotonic() - began)
         stop.set()
         await running
-    memory = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+    memory = await asyncio.to_thread(_memory)
     part = f"one keeper, {RELEASES} releases in soak at a tick of 5 s, {kind}, without the platform's answers"
     return (
         Figure(part, "CPU, share of one core", 100 * share, "%"),
@@ -109,6 +109,10 @@ async def _figures(kind: str, ledger: str, home: Path) -> tuple[Figure, ...]:
         Figure(part, "a fresh keeper, until every release is looked at in time", cold, "s"),
         Figure(part, "memory", memory, "MB"),
     )
+
+
+def _memory() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
 async def _soaking(hands: Any, platform: Platform, service: str) -> None:
