@@ -2,7 +2,7 @@
 An edge for hundreds of services, whose versions have no process: ``python -m benchmarks.quiet_edge …``.
 
 Its API, splitter, telemetry and deployments are the edge's own. Every version answers any request with
-an empty JSON object, from within the edge, through a Unix socket of its own.
+that it is healthy, from within the edge, through a Unix socket of its own.
 """
 
 import asyncio
@@ -14,7 +14,9 @@ from phasegate.edge import runtime
 from phasegate.edge.runtime_launch import Launch
 from tests.release.edge_process import main
 
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+BODY = b'{"status": "healthy"}'
+HEAD = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(BODY)}\r\n\r\n"
+ANSWER = HEAD.encode() + BODY
 
 
 class Within:

@@ -69,6 +69,11 @@ class Settings(BaseSettings):
         default=timedelta(seconds=60),
         description="A run waits this long in its process; for a longer wait it suspends",
     )
+    run_silent: Duration = Field(
+        default=timedelta(seconds=30),
+        gt=timedelta(0),
+        description="A run whose process gives no sign of life for so long is replaced",
+    )
     production_env: str = Field(
         default="", description="Production's environment in wrangler's configuration; default the top level"
     )

@@ -12,20 +12,19 @@ from datetime import timedelta
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import LedgerBusy, Superseded
 
-EVERY = timedelta(seconds=5)
-# Six signs, each of which may wait for a busy ledger. Replacing a run that lives costs a start, no more.
-SILENT = timedelta(seconds=30)
+# Each sign may wait for a busy ledger. Replacing a run that lives costs a start, no more.
+SIGNS = 6
 
 
 @asynccontextmanager
-async def living(outside: Outside, run: str) -> AsyncIterator[None]:
+async def living(outside: Outside, run: str, *, limit: timedelta) -> AsyncIterator[None]:
     """
-    Give a sign of life for the length of the block.
+    Give signs of life for the length of the block; without one for *limit* the run counts as dead.
 
     A run that ends or suspends itself says so by taking it back: what stays behind is that of a killed one.
     """
-    await _sign(outside, run)
-    signs = asyncio.create_task(_go_on(outside, run))
+    await _sign(outside, run, limit)
+    signs = asyncio.create_task(_go_on(outside, run, limit))
     try:
         yield
     finally:
@@ -36,15 +35,15 @@ async def living(outside: Outside, run: str) -> AsyncIterator[None]:
                 await outside.journal.ledger.give_back(last)
 
 
-async def _go_on(outside: Outside, run: str) -> None:
+async def _go_on(outside: Outside, run: str, limit: timedelta) -> None:
     while True:
-        await outside.clock.sleep(EVERY)
-        await _sign(outside, run)
+        await outside.clock.sleep(limit / SIGNS)
+        await _sign(outside, run, limit)
 
 
-async def _sign(outside: Outside, run: str) -> None:
+async def _sign(outside: Outside, run: str, limit: timedelta) -> None:
     with suppress(LedgerBusy, Superseded):
-        await outside.journal.ledger.take(_name(run), holder=run, ttl=SILENT, now=outside.clock.now())
+        await outside.journal.ledger.take(_name(run), holder=run, ttl=limit, now=outside.clock.now())
 
 
 async def silent(outside: Outside, run: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from phasegate.actions.living import SILENT, living, silent
+from phasegate.actions.living import living, silent
 from phasegate.actions.opening import open_release
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import CallAPerson
@@ -20,6 +20,8 @@ from phasegate.wiring import outside
 from tests.loopback import Reply, serve
 from tests.release.stage import SECOND, SERVICE, stage
 from tests.release.test_keeper_takes_back import RELEASE
+
+HALF_A_MINUTE = 30 * SECOND
 
 
 @dataclass
@@ -140,10 +142,10 @@ async def test_a_run_whose_signs_of_life_stop_is_replaced_although_prefect_belie
     server, dead = Server("RUNNING"), str(uuid.uuid4())
     async with cared_for(tmp_path, server) as hands:
         state = await hands.journal.record(RELEASE, lambda s: Driven(run=dead))
-        async with living(hands, dead):
+        async with living(hands, dead, limit=HALF_A_MINUTE):
             await care_for_run(hands, state)
             started_alive = len(server.started)
-            later = replace(hands, clock=Later(hands.clock.now() + SILENT + SECOND))
+            later = replace(hands, clock=Later(hands.clock.now() + HALF_A_MINUTE + SECOND))
             await care_for_run(later, state)
         state = await hands.journal.state(RELEASE)
 
@@ -157,9 +159,9 @@ async def test_a_run_that_suspended_itself_has_said_so_and_is_not_silent(tmp_pat
     It may be resumed hours later by another host, whose start takes its time.
     """
     async with cared_for(tmp_path, Server("RUNNING")) as hands:
-        async with living(hands, "a run"):
+        async with living(hands, "a run", limit=HALF_A_MINUTE):
             await asyncio.sleep(0)
-        later = replace(hands, clock=Later(hands.clock.now() + 100 * SILENT))
+        later = replace(hands, clock=Later(hands.clock.now() + 100 * HALF_A_MINUTE))
 
         assert not await silent(later, "a run")
 
