@@ -27,7 +27,7 @@ from tests.e2e.small_workers import write
 
 RELEASES = int(os.environ.get("PHASEGATE_BENCH_RELEASES", "200"))
 PLAN = "crowd"
-STARTING = 4
+STARTING = 6
 MEASURED = 180.0
 LIMIT = 300.0
 PARTS = {"keeper": "keeper", "worker": "worker", SERVER: "Prefect server"}
