@@ -155,10 +155,7 @@ class Table:
 
     async def _strike(self, who: str, pids: list[int]) -> None:
         victim = SERVER if who == "server" else "worker"
-        if who == "host":
-            self.house.lose(victim)
-        else:
-            self.house.kill(victim)
+        self.house.kill(victim)
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL if who == "host" else signal.SIGCONT)

@@ -1,12 +1,10 @@
 """Prefect's server, workers and keepers on loopback, each a process that can be killed and started again."""
 
 import json
-import os
-import signal
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
@@ -14,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from examples.demo.processes import Processes, descendants, free_port
+from examples.demo.processes import Processes, free_port
 from examples.demo.stage import POOL, ROOT, environment
 from phasegate.settings import Settings
 from tests.postgres import cluster, for_prefect, programs_of_postgres
@@ -82,14 +80,6 @@ class Hosts:
         process = self.living.pop(name)
         process.kill()
         process.wait()
-
-    def lose(self, *names: str) -> None:
-        """Kill the programs with everything they have started, as a host that loses its power."""
-        for pid in descendants(self.living[name].pid for name in names):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for name in names:
-            self.living.pop(name).wait()
 
     def wait_for_server(self) -> None:
         """Wait until the server answers; fails with its last words."""

@@ -63,6 +63,12 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:4200/api", description="Address of the Prefect API"
     )
     prefect_ui_url: str = Field(default="", description="Address of the Prefect UI, for links")
+    release_deployment: str = Field(
+        default="release/release", description="Prefect deployment that runs a release: flow/name"
+    )
+    rollback_deployment: str = Field(
+        default="rollback/rollback", description="Prefect deployment that runs a rollback: flow/name"
+    )
     prefect_auth: SecretStr = Field(default=SecretStr(""), description="user:password of the Prefect API")
     api_timeout: float = Field(default=15.0, gt=0, description="Seconds that one API call may take")
     wait_in_place: Duration = Field(

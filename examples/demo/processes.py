@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 STOP_LIMIT = 15.0
+# By this the programs are known that ours have started in sessions of their own, as Prefect's worker does.
+MARK = "DEMO_PROGRAMS_OF"
 
 
 class StartError(Exception):
@@ -35,7 +37,7 @@ class Processes:
 
     def __init__(self, logs: Path, env: dict[str, str]) -> None:
         self.logs = logs
-        self.env = env
+        self.env = {**env, MARK: str(logs)}
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, name: str, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
@@ -86,23 +88,18 @@ class Processes:
         """The end of a program's log."""
         return (self.logs / f"{name}.log").read_text(errors="replace")[-1500:]
 
-    def runs(self, name: str) -> bool:
-        """Whether a program was started and neither ended nor lost since."""
-        return any(known == name for known, _ in self._running)
+    def holds(self, pid: int) -> bool:
+        """Whether a process was started here, also by one of the programs."""
+        return _carries(Path(f"/proc/{pid}"), f"{MARK}={self.logs}")
 
-    def pid(self, name: str) -> int:
-        """The id of a program."""
-        return next(process for known, process in self._running if known == name).pid
-
-    def lose(self, *names: str) -> None:
-        """Kill programs with all that they have started, as when their host loses its power."""
-        lost = [item for item in self._running if item[0] in names]
-        for pid in descendants(process.pid for _, process in lost):
+    def lose(self) -> None:
+        """Kill every program with all that it has started, at once, as a host that loses its power."""
+        for process in _left(f"{MARK}={self.logs}"):
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for item in lost:
-            item[1].wait()
-            self._running.remove(item)
+                os.kill(process, signal.SIGKILL)
+        for _, program in self._running:
+            program.wait()
+        self._running.clear()
 
     def end(self, name: str) -> None:
         """End one program and its group."""
@@ -111,22 +108,25 @@ class Processes:
             self._running.remove((known, process))
 
     def end_all(self) -> None:
-        """End every program, the last one first."""
+        """End every program, the last one first, and then what they have left behind."""
         for name, _ in reversed(tuple(self._running)):
             self.end(name)
+        for process in _left(f"{MARK}={self.logs}"):
+            # Its server is gone, so there is nobody to whom it could still report.
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
 
-def descendants(pids: Iterable[int]) -> set[int]:
-    """Processes with all that they have started, whose groups may be their own."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-    found, new = set(), set(pids)
-    while new:
-        found |= new
-        new = {pid for pid, parent in parents.items() if parent in new} - found
-    return found
+def _left(mark: str) -> list[int]:
+    """The processes that carry *mark* in their environment; none where the system has no ``/proc``."""
+    return [int(each.name) for each in Path("/proc").glob("[0-9]*") if _carries(each, mark)]
+
+
+def _carries(process: Path, mark: str) -> bool:
+    try:
+        return mark.encode() in (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

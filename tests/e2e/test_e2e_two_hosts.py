@@ -2,29 +2,28 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from examples.demo.processes import descendants
-from examples.demo.stage import POOL
+from examples.demo.processes import Processes
 from phasegate.adapters.checks_http import OVERRIDES
 from phasegate.domain.events import Driven, Intended, Outcome
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment
 from phasegate.wiring import read_bundle
-from tests.e2e.house import House, Started
+from tests.e2e.house import HOSTS_LEDGER, House, Started
 from tests.e2e.small_workers import users, write
 from tests.e2e.test_e2e_promoted import engine_of, raised
 
 pytestmark = pytest.mark.e2e
 
-# Worker and keeper of each host; the second one joins for this test.
-HOSTS = (("worker", "keeper"), ("worker-2", "keeper-2"))
-PLAN = "two-hosts"
+# The plan, and the pool and the deployments that are the hosts' own.
+NAME = "two-hosts"
 # What is half a minute in production; it is only waited for here.
 SILENT = "9s"
 
@@ -34,68 +33,81 @@ async def test_a_host_lost_in_mid_soak_leaves_no_release_alone(house: House, tmp
     A soak has no process, or one that dies with its host: the other host wakes or takes up its run,
     brings the good version to 100 % and takes back the one that turns sick after the loss.
     """
-    if not house.on_postgres:
+    if HOSTS_LEDGER not in house.env:
         pytest.skip("NOT TESTED: two hosts share a PostgreSQL; `apt-get install postgresql` provides it")
-    async with both_hosts(house), services(house, tmp_path, "host-well", "host-sick"):
-        await house.edge("DELETE", "calls")
-        well = await start(house, "host-well", tmp_path / "v2", wait_in_place="60s")
-        sick = await start(house, "host-sick", tmp_path / "v2", wait_in_place="5s")
-        await house.until(well.name, soaking)
-        canary = (await house.until(sick.name, soaking)).canary
-        await house.state_reached(sick.run, "Suspended")
+    house = sharing(house)
+    await deploy(house)
+    with hosts(house, tmp_path) as both:
+        async with services(house, tmp_path, "host-well", "host-sick"):
+            well = await start(house, "host-well", tmp_path / "v2", wait_in_place="60s")
+            sick = await start(house, "host-sick", tmp_path / "v2", wait_in_place="5s")
+            await house.until(well.name, soaking)
+            canary = (await house.until(sick.name, soaking)).canary
+            await house.state_reached(sick.run, "Suspended")
 
-        other = lose_host_of(house, await engine_of(well))
-        assert canary is not None
-        await turn_sick(house, "host-sick", canary.id)
-        taken_back = await house.ended(sick.name)
-        promoted = await house.ended(well.name)
+            running = await engine_of(well)
+            lost, other = sorted(both, key=lambda host: not host.holds(running))
+            lost.lose()
+            assert canary is not None
+            await turn_sick(house, "host-sick", canary.id)
+            taken_back = await house.ended(sick.name)
+            promoted = await house.ended(well.name)
 
-    assert taken_back.ended is not None
-    assert taken_back.ended.outcome is Outcome.ROLLED_BACK
-    assert await raised(house, taken_back) == [10, 0]
-    assert await restored_by(house, taken_back) == other
-    assert promoted.ended is not None
-    assert promoted.ended.outcome is Outcome.PROMOTED
-    assert await raised(house, promoted) == [10, 50, 100]
-    assert await house.writes("host-well") == {"uploads": 1, "splits": 3}
-    assert await house.writes("host-sick") == {"uploads": 1, "splits": 2}
-    assert len(await drivers(house, promoted)) == 2
-    assert await drivers(house, taken_back) == [sick.run]
-    assert (await house.run_over(well.run))["state_name"] == "Crashed"
+        assert taken_back.ended is not None
+        assert taken_back.ended.outcome is Outcome.ROLLED_BACK
+        assert await raised(house, taken_back) == [10, 0]
+        assert other.holds(await restored_by(house, taken_back))
+        assert await drivers(house, taken_back) == [sick.run]
+        assert promoted.ended is not None
+        assert promoted.ended.outcome is Outcome.PROMOTED
+        assert await raised(house, promoted) == [10, 50, 100]
+        assert await splits(house, "host-well") == 4
+        assert await versions(house, "host-well") == ["v1", "v2"]
+        assert len(await drivers(house, promoted)) == 2
+        assert (await house.run_over(well.run))["state_name"] == "Crashed"
     assert (await house.phasegate("ledger", "verify", well.name)).code == 0
 
 
-@asynccontextmanager
-async def both_hosts(house: House) -> AsyncIterator[None]:
-    """A second host for the length of the block; afterwards the first one is there again."""
-    first, second = HOSTS
-    begin(house, second)
-    try:
-        yield
-    finally:
-        for name in second:
-            house.processes.end(name)
-        if not house.processes.runs(first[0]):
-            begin(house, first)
+def sharing(house: House) -> House:
+    """The house as the hosts see it: a ledger on PostgreSQL, deployments of their own."""
+    own = {
+        "ledger": house.env[HOSTS_LEDGER],
+        "release_deployment": f"release/{NAME}",
+        "rollback_deployment": f"rollback/{NAME}",
+    }
+    env = house.env | {f"PHASEGATE_{name.upper()}": value for name, value in own.items()}
+    return replace(house, settings=house.settings.model_copy(update=own), env=env)
 
 
-def begin(house: House, host: tuple[str, str]) -> None:
-    """Start a host's worker and keeper."""
-    worker, keeper = host
-    house.processes.start(worker, "-m", "prefect", "worker", "start", "--pool", POOL, "--name", worker)
-    house.processes.start(keeper, "-m", "phasegate.cli", "keeper", "--name", keeper)
+@contextmanager
+def hosts(house: House, home: Path) -> Iterator[list[Processes]]:
+    """A worker and a keeper on each; what is left of them ends with the block."""
+    with ExitStack() as ending:
+        both = []
+        for number in (1, 2):
+            (home / f"host-{number}").mkdir()
+            host = Processes(home / f"host-{number}", house.env)
+            ending.callback(host.end_all)
+            name = f"work-{number}"
+            host.start("worker", "-m", "prefect", "worker", "start", "--pool", NAME, "--name", name)
+            host.start("keeper", "-m", "phasegate.cli", "keeper", "--name", name)
+            both.append(host)
+        yield both
 
 
-def lose_host_of(house: House, process: int) -> int:
-    """Kill everything on the host where *process* runs; the keeper of the other one."""
-    lost = next(host for host in HOSTS if process in descendants([house.processes.pid(host[0])]))
-    house.processes.lose(*lost)
-    return house.processes.pid(next(host for host in HOSTS if host is not lost)[1])
+async def deploy(house: House) -> None:
+    """The flows once more, on a pool that only the hosts' workers take runs from."""
+    await house.prefect("POST", "/work_pools/", {"name": NAME, "type": "process"})
+    for flow in ("release", "rollback"):
+        known = await house.prefect("GET", f"/deployments/name/{flow}/{flow}")
+        kept = ("flow_id", "entrypoint", "path", "pull_steps", "parameter_openapi_schema")
+        body = {"name": NAME, "work_pool_name": NAME, **{field: known[field] for field in kept}}
+        await house.prefect("POST", "/deployments/", body)
 
 
 @asynccontextmanager
 async def services(house: House, home: Path, *names: str) -> AsyncIterator[None]:
-    """Small Workers of their own, whose users do not go away."""
+    """Small Workers, whose users do not go away."""
     first, port = write(home / "v1", "v1"), int(str(house.stage.edge["front_port"]))
     write(home / "v2", "v2")
     async with house.hands() as hands:
@@ -112,16 +124,10 @@ async def services(house: House, home: Path, *names: str) -> AsyncIterator[None]
 
 async def start(house: House, service: str, bundle: Path, *, wait_in_place: str) -> Started:
     """Start a release whose first run waits so long in its process."""
-    deployment = (await house.prefect("GET", "/deployments/name/release/release"))["id"]
-    asked = {
-        "service": service,
-        "plan": PLAN,
-        "bundle": str(bundle),
-        "reason": "a test",
-        "requested_by": "Linus",
-    }
+    deployment = (await house.prefect("GET", f"/deployments/name/release/{NAME}"))["id"]
+    who = {"reason": "a test", "requested_by": "Linus"}
     body = {
-        "parameters": asked,
+        "parameters": {"service": service, "plan": NAME, "bundle": str(bundle), **who},
         "idempotency_key": uuid.uuid4().hex,
         "job_variables": {"env": {"PHASEGATE_WAIT_IN_PLACE": wait_in_place, "PHASEGATE_RUN_SILENT": SILENT}},
     }
@@ -152,3 +158,18 @@ async def restored_by(house: House, state: ReleaseState) -> int:
 async def drivers(house: House, state: ReleaseState) -> list[str]:
     """The runs that drove the release."""
     return [row.event.run for row in await house.rows(state.release) if isinstance(row.event, Driven)]
+
+
+async def splits(house: House, service: str) -> int:
+    """How often the platform was given a split of the service, its first one included."""
+    edge, account = house.stage.edge, house.stage.edge["account_id"]
+    url = f"{edge['api_url']}/accounts/{account}/workers/scripts/{service}/deployments"
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {edge['token']}"}) as client:
+        answer = (await client.get(url)).raise_for_status()
+    return len(answer.json()["result"]["deployments"])
+
+
+async def versions(house: House, service: str) -> list[str]:
+    """The tags of everything that was uploaded."""
+    async with house.hands() as hands:
+        return sorted(version.tag for version in await hands.target.versions(service))
