@@ -8,6 +8,8 @@ is what takes the time. Versions answer without a process; everything else is re
 import asyncio
 import itertools
 import os
+import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -35,6 +37,8 @@ PARTS = {"keeper": "keeper", "worker": "worker", SERVER: "Prefect server"}
 
 def figures() -> tuple[Figure, ...]:
     """Start the releases, let them soak for three minutes and say what that costs."""
+    # Told to end, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with (
         tempfile.TemporaryDirectory(prefix="phasegate-crowd-") as folder,
         hosts(Path(folder), wait_in_place="20s", edge_program="benchmarks.quiet_edge") as house,

@@ -12,8 +12,9 @@ from datetime import timedelta
 
 from phasegate.edge import runtime
 from phasegate.edge.runtime_launch import Launch
-from tests.release.edge_process import main
+from tests.release import edge_process
 
+MOST = 10_000
 BODY = b'{"status": "healthy"}'
 HEAD = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(BODY)}\r\n\r\n"
 ANSWER = HEAD.encode() + BODY
@@ -56,4 +57,5 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 if __name__ == "__main__":
     runtime.VersionProcess = Within  # type: ignore[misc, assignment]
-    main(sys.argv[1])
+    edge_process.MOST_VERSIONS = MOST
+    edge_process.main(sys.argv[1])
