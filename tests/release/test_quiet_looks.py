@@ -189,3 +189,29 @@ async def test_what_another_keeper_stored_first_is_read(tmp_path: Path):
     known = [keeper.watch.judging.known(state) for keeper in (first, second)]
     assert known[0] == known[1]
     assert known[0].probed is not None
+
+
+async def test_in_a_long_soak_the_orchestrator_is_asked_rarely_and_often_when_it_is_over(tmp_path: Path):
+    """
+    Two hundred runs that sleep need no answer every three seconds; one that is to be woken does.
+    """
+    async with paper_release(tmp_path) as (paper, _):
+        hands, _, _ = await soaking(replace(paper, second=None), ModelClock(START))
+        runs = Counted(Asleep())
+        keeper = Keeper(replace(hands, runs=runs), "k1")  # type: ignore[arg-type]
+
+        in_soak = await _asked(keeper, runs, hands.clock)
+        hands.clock.time += timedelta(hours=1)
+        after = await _asked(keeper, runs, hands.clock)
+
+    assert in_soak == 20
+    assert after == 60
+
+
+async def _asked(keeper: Keeper, runs: Counted, clock: Any) -> int:
+    """How often the status of the run was asked for in five minutes of ticks of five seconds."""
+    runs.calls.clear()
+    for _ in range(60):
+        await keeper.tick()
+        clock.time += TICK
+    return runs.calls["status"]
