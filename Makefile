@@ -51,7 +51,8 @@ test: install
 lint: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-# Twenty minutes: the whole kill table, the model, how long a breach lasts, how many releases a keeper watches.
+# Half an hour: the whole kill table and a sample of the one with Prefect, the model, how long a breach lasts, how many
+# releases a keeper watches. By name alone: PART=prefect-all (hours), PART=crowd (200 releases with Prefect).
 bench-chaos: install
 	@$(BIN)/python -m benchmarks.chaos $(PART)
 

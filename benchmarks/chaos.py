@@ -1,9 +1,10 @@
 """
-Kill anything, lose nothing: ``python -m benchmarks.chaos [table|model|bounds|scale …]``.
+Kill anything, lose nothing: ``python -m benchmarks.chaos [table|model|bounds|scale|prefect|crowd …]``.
 
-``table`` prints the whole kill table, ``model`` plays thousands of random interleavings, ``bounds``
-measures how long a breach lasts, ``scale`` how many releases one keeper can watch. Exit code 1 when
-anything is not as it must be.
+``table`` prints the whole kill table without Prefect, ``prefect`` a sample of the one with it
+(``prefect-all``: every cell, in hours), ``model`` plays thousands of random interleavings, ``bounds``
+measures how long a breach lasts, ``scale`` how many releases one keeper can watch, ``crowd`` what 200
+of them need of keeper, worker and Prefect server. Exit code 1 when anything is not as it must be.
 """
 
 import argparse
@@ -16,12 +17,14 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from benchmarks import chaos_bounds, chaos_scale
+from benchmarks import chaos_bounds, chaos_crowd, chaos_prefect, chaos_scale
 from benchmarks.figures import Figure, table
 from tests.release.model_machine import ReleaseMachine
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES, STEPS, SEEDS = 500, 50, (1, 2, 3)
+# Of each version; all of them would take hours.
+POINTS = 5
 
 
 def kill_table() -> int:
@@ -61,17 +64,23 @@ PARTS: dict[str, Callable[[], int]] = {
     "model": model,
     "bounds": lambda: _told(chaos_bounds.figures),
     "scale": lambda: _told(chaos_scale.figures),
+    "crowd": lambda: _told(chaos_crowd.figures),
+    "prefect": lambda: chaos_prefect.main(POINTS),
+    "prefect-all": lambda: chaos_prefect.main(0),
 }
+
+# Those that take hours, or a quarter of one, are run by name alone.
+USUAL = ("table", "model", "bounds", "scale", "prefect")
 
 
 def main() -> int:
-    """Run what was asked for, or everything."""
+    """Run what was asked for, or the usual parts."""
     parser = argparse.ArgumentParser(prog="benchmarks.chaos", description=__doc__)
-    parser.add_argument("part", nargs="*", help=f"one of {', '.join(PARTS)}; none: all of them")
+    parser.add_argument("part", nargs="*", help=f"one of {', '.join(PARTS)}; none: {', '.join(USUAL)}")
     given = parser.parse_args().part
     if unknown := [part for part in given if part not in PARTS]:
         parser.error(f"no part is called {unknown[0]!r}; there are {', '.join(PARTS)}")
-    return max([PARTS[part]() for part in given or PARTS])
+    return max([PARTS[part]() for part in given or USUAL])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How many active releases one keeper watches: 500 in soak at the default tick, over a real SQLite ledger."""
+"""How many active releases one keeper watches: 500 in soak at the default tick, over a real ledger."""
 
 import asyncio
 import resource
 import tempfile
 import time
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +15,57 @@ from benchmarks.figures import Figure
 from phasegate.adapters.clock import SystemClock
 from phasegate.domain.events import Acted, Candidate, Driven, Intended, PhaseBegan, Soaking, Uploaded
 from phasegate.domain.plan import Environment
+from phasegate.domain.sources import Invocations
 from phasegate.domain.versions import LiveSplit, Split, Version
 from phasegate.keeper.loop import Keeper
+from phasegate.ports import Target
 from phasegate.settings import Settings
 from phasegate.wiring import outside
 from tests.ledger_cases import opened
+from tests.postgres import cluster, programs_of_postgres
 from tests.release.model_platform import ModelClock, ModelTarget, Outages, Platform, Process
-from tests.release.standins import Alive, Plain, SteadyMetrics, Well
+from tests.release.standins import REQUESTS, Asleep, Plain, SteadyMetrics, Well
 
 RELEASES = 500
 # More than an interval of a minute: its end brings work for every release at once.
 MEASURED, WARM, LIMIT = 65.0, 10.0, 240.0
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Agreeing:
+    """A second source of metrics that counts what the steady first one counts."""
+
+    target: Target
+
+    async def count(
+        self, worker: str, *, since: datetime, until: datetime
+    ) -> tuple[tuple[Invocations, ...], str]:
+        """As many requests of each version as the intervals of the time hold."""
+        live = await self.target.live(worker)
+        shares = [share for share in live.split.shares if share.weight > 0] if live else []
+        each = REQUESTS * (until - since) / MINUTE / 100
+        found = [
+            Invocations(version=one.version, requests=round(each * one.weight), errors=0) for one in shares
+        ]
+        return tuple(found), "steady"
 
 
 def figures() -> tuple[Figure, ...]:
     """CPU, memory and the age of the oldest look while 500 releases soak."""
+    found: tuple[Figure, ...] = ()
     with tempfile.TemporaryDirectory(prefix="phasegate-scale-") as folder:
-        return asyncio.run(_figures(Path(folder)))
+        home = Path(folder)
+        found += asyncio.run(_figures("SQLite", str(home / "ledger.db"), home))
+        if (programs := programs_of_postgres()) is not None:
+            with cluster(programs, durable=True) as server:
+                found += asyncio.run(_figures("PostgreSQL", server.database(), home))
+    return found
 
 
-async def _figures(home: Path) -> tuple[Figure, ...]:
-    settings = Settings(
-        ledger=str(home / "ledger.db"), project=home, account_id="bench", token=SecretStr("unused")
-    )
+async def _figures(kind: str, ledger: str, home: Path) -> tuple[Figure, ...]:
+    settings = Settings(ledger=ledger, project=home, account_id="bench", token=SecretStr("unused"))
     clock = SystemClock()
     platform = Platform(ModelClock(clock.now()))
     target = ModelTarget(platform, Process("bench"), Outages({}))
@@ -46,8 +73,9 @@ async def _figures(home: Path) -> tuple[Figure, ...]:
         changed: dict[str, Any] = {
             "target": target,
             "metrics": SteadyMetrics(target),
+            "second": Agreeing(target),
             "checks": Well(clock),
-            "runs": Alive(),
+            "runs": Asleep(),
             "pictures": Plain(),
         }
         hands = replace(real, **changed)
@@ -72,8 +100,8 @@ async def _figures(home: Path) -> tuple[Figure, ...]:
         share = (time.process_time() - cpu) / (time.monotonic() - began)
         stop.set()
         await running
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    part = f"one keeper, {RELEASES} releases in soak at a tick of 5 s, without the platform's answers"
+    memory = await asyncio.to_thread(_memory)
+    part = f"one keeper, {RELEASES} releases in soak at a tick of 5 s, {kind}, without the platform's answers"
     return (
         Figure(part, "CPU, share of one core", 100 * share, "%"),
         Figure(part, "CPU for one look", 1000 * share * 5 / RELEASES, "ms"),
@@ -81,6 +109,10 @@ async def _figures(home: Path) -> tuple[Figure, ...]:
         Figure(part, "a fresh keeper, until every release is looked at in time", cold, "s"),
         Figure(part, "memory", memory, "MB"),
     )
+
+
+def _memory() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
 async def _soaking(hands: Any, platform: Platform, service: str) -> None:

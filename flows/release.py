@@ -14,6 +14,7 @@ from phasegate.domain.errors import FixTheInput
 from phasegate.domain.events import Outcome
 from phasegate.domain.ledger import ReleaseState
 from tasks.form import plan_choices
+from tasks.living import living
 from tasks.record import drive, finish, open_release, read_release
 from tasks.wait import wait
 
@@ -66,7 +67,9 @@ async def release(
         )
     except FixTheInput as refusal:
         return Failed(name="Refused", message=str(refusal))
-    return await _walk(await drive(opened.release, str(flow_run.get_id())), unguarded=unguarded)
+    run = str(flow_run.get_id())
+    async with living(run):
+        return await _walk(await drive(opened.release, run), unguarded=unguarded)
 
 
 async def _walk(release: ReleaseState, *, unguarded: str) -> State:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from phasegate.domain.events import Outcome
 from tasks.announce import announce
+from tasks.living import living
 from tasks.record import drive, finish, read_release
 from tasks.restore import call_back, restore, verify_restored, watch_until_recovered
 
@@ -32,8 +33,15 @@ async def rollback(
     """
     if (over := (await read_release(release)).ended) is not None:
         return Failed(name="Refused", message=f"{release} had ended already: {over.summary}")
-    if flow_run.get_parent_flow_run_id() is None:
-        await drive(release, str(flow_run.get_id()))
+    if flow_run.get_parent_flow_run_id() is not None:
+        return await _take_back(release, reason, requested_by)
+    run = str(flow_run.get_id())
+    async with living(run):
+        await drive(release, run)
+        return await _take_back(release, reason, requested_by)
+
+
+async def _take_back(release: str, reason: str, requested_by: str) -> State:
     why = await call_back(release, by=requested_by, reason=reason)
     label = await restore(release)
     if not (await read_release(release)).was_exposed:

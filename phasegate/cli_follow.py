@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from phasegate.actions.advancing import call_off
+from phasegate.actions.aborting import abort
 from phasegate.actions.drift import accept, bring_back
 from phasegate.actions.opening import find_candidate
 from phasegate.actions.preflight import look_back
-from phasegate.actions.rollback import restore
 from phasegate.actions.traffic import words
 from phasegate.actions.turns import read_turn
 from phasegate.adapters.prefect_runs import PrefectRuns
@@ -155,17 +154,8 @@ def _out_of_time(rows: list[Recorded], name: str) -> int:
 
 async def abort_release(release: str, *, reason: str, by: str, over_changed_secrets: bool) -> None:
     """Call the release off and restore the known-good version at once; the keeper does the rest."""
-    if len(by.strip()) < 3:
-        raise FixTheInput("--by: name the person who takes the release back (at least 3 characters)")
     async with outside(Settings(), role=f"abort by {by}") as hands:
-        state = await hands.journal.state(release)
-        if state.ended is not None:
-            raise Refused(f"{release} has ended already: {state.ended.summary}")
-        state = await call_off(hands, release, by=by, reason=reason)
-        if not state.aborting:
-            raise Refused(f"{release} was promoted: {state.known_good.label} is known good; release another")
-        force = f"{by}: {reason}" if over_changed_secrets else ""
-        state = await restore(hands, release, force=force)
+        state = await abort(hands, release, by=by, reason=reason, over_changed_secrets=over_changed_secrets)
         click.echo(f"{state.known_good.label} serves 100 % of {state.service}; recovery is watched next")
         await _finish(hands.runs, state)
 

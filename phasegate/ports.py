@@ -272,6 +272,9 @@ class Ledger(Protocol):
     async def give_back(self, lease: Lease) -> None:
         """Give the lease back, if it is still held."""
 
+    async def lease(self, release: str) -> Lease | None:
+        """The lease as it was last taken, also when it has run out; None when nobody holds it."""
+
     async def add_minutes(self, release: str, worker: str, minutes: Sequence[Minute]) -> int:
         """Store intervals; those already stored are left as they are. Returns how many were new."""
 

@@ -63,11 +63,22 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:4200/api", description="Address of the Prefect API"
     )
     prefect_ui_url: str = Field(default="", description="Address of the Prefect UI, for links")
+    release_deployment: str = Field(
+        default="release/release", description="Prefect deployment that runs a release: flow/name"
+    )
+    rollback_deployment: str = Field(
+        default="rollback/rollback", description="Prefect deployment that runs a rollback: flow/name"
+    )
     prefect_auth: SecretStr = Field(default=SecretStr(""), description="user:password of the Prefect API")
     api_timeout: float = Field(default=15.0, gt=0, description="Seconds that one API call may take")
     wait_in_place: Duration = Field(
         default=timedelta(seconds=60),
         description="A run waits this long in its process; for a longer wait it suspends",
+    )
+    run_silent: Duration = Field(
+        default=timedelta(seconds=30),
+        gt=timedelta(0),
+        description="A run whose process gives no sign of life for so long is replaced",
     )
     production_env: str = Field(
         default="", description="Production's environment in wrangler's configuration; default the top level"

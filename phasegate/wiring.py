@@ -141,6 +141,8 @@ def build_runs(settings: Settings) -> PrefectRuns:
         auth=settings.prefect_auth,
         ui_url=settings.prefect_ui_url,
         timeout=settings.api_timeout,
+        release_deployment=settings.release_deployment,
+        rollback_deployment=settings.rollback_deployment,
     )
 
 

@@ -63,6 +63,14 @@ def programs_of_postgres() -> Path | None:
     return next((path for path in folders if all((path / name).exists() for name in needed)), None)
 
 
+def for_prefect(server: PostgresServer) -> str:
+    """The URL of a database as a Prefect server wants it."""
+    url = server.database()
+    # Its migrations need the extension, and only the owner of everything may create it.
+    server.run("CREATE EXTENSION IF NOT EXISTS pg_trgm", database=url)
+    return url.replace("postgresql://", "postgresql+asyncpg://")
+
+
 @contextmanager
 def cluster(programs: Path, *, durable: bool) -> Iterator[PostgresServer]:
     """Start a cluster and end it by its id; *durable* False saves the disk's waits."""

@@ -90,6 +90,19 @@ class Processes:
         """The end of a program's log."""
         return (self.logs / f"{name}.log").read_text(errors="replace")[-1500:]
 
+    def holds(self, pid: int) -> bool:
+        """Whether a process was started here, also by one of the programs."""
+        return _carries(Path(f"/proc/{pid}"), f"{MARK}={self.logs}")
+
+    def lose(self) -> None:
+        """Kill every program with all that it has started, at once, as a host that loses its power."""
+        for process in _left(f"{MARK}={self.logs}"):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        for _, program in self._running:
+            program.wait()
+        self._running.clear()
+
     def end(self, name: str) -> None:
         """End one program and its group."""
         for known, process in [item for item in self._running if item[0] == name]:

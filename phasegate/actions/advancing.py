@@ -7,10 +7,18 @@ returns a step. Killed at any point and called again, it goes on where it was.
 
 from datetime import datetime, timedelta
 
-from phasegate.actions.collecting import collect, collect_staging, pause, probe_candidate, probe_staging
+from phasegate.actions.collecting import (
+    Collected,
+    Probed,
+    collect,
+    collect_staging,
+    pause,
+    probe_candidate,
+    probe_staging,
+)
 from phasegate.actions.drift import refuse_foreign
 from phasegate.actions.inquiring import inquire, unasked
-from phasegate.actions.judging import Judging
+from phasegate.actions.judging import Judging, News
 from phasegate.actions.outside import Outside
 from phasegate.actions.sharing import note_share
 from phasegate.domain.checklist import Outcome, open_items
@@ -53,28 +61,36 @@ async def begin_soak(
 async def look(outside: Outside, state: ReleaseState, judging: Judging) -> Verdict | None:
     """Collect what is settled, ask for health once more, and judge; None while nothing is watched."""
     known, now = judging.known(state), outside.clock.now()
-    batch = await _collected(outside, state, known.until)
+    found = await _collected(outside, state, known.until)
     lately = known.probed is not None and timedelta(0) <= now - known.probed < pause(state)
     # Without counts the health check is all that can show harm.
-    if not lately:
-        await _probed(outside, state)
-    away = batch is None
-    news = away or not lately or bool(batch and batch.minutes)
-    return await judging.verdict(outside, state, away=away, news=news)
+    probed = Probed() if lately else await _probed(outside, state, known.probed)
+    away = found is None
+    return await judging.verdict(outside, state, away=away, news=_news(found, probed, lately=lately))
 
 
-async def _probed(outside: Outside, state: ReleaseState) -> None:
+def _news(found: Collected | None, probed: Probed, *, lately: bool) -> News | None:
+    """What this look has stored itself need not be read back; None when there was nothing."""
+    if found is None:
+        return News(whole=False)
+    if lately and not found.minutes:
+        return None
+    return News(found.minutes, probed.probes, whole=found.own and probed.whole)
+
+
+async def _probed(outside: Outside, state: ReleaseState, known: datetime | None) -> Probed:
     if not _in_staging(state):
-        await probe_candidate(outside, state)
-    elif state.phase in state.soaks:
-        await probe_staging(outside, state)
+        return await probe_candidate(outside, state, known=known)
+    if state.phase in state.soaks:
+        return await probe_staging(outside, state, known=known)
+    return Probed()
 
 
 def _in_staging(state: ReleaseState) -> bool:
     return state.current is not None and state.current.environment is Environment.STAGING
 
 
-async def _collected(outside: Outside, state: ReleaseState, known: datetime | None) -> Batch | None:
+async def _collected(outside: Outside, state: ReleaseState, known: datetime | None) -> Collected | None:
     """What the source said, nothing where there was nothing to ask; None when it is away."""
     soak, found = state.soaks.get(state.phase), None
     try:
@@ -84,7 +100,7 @@ async def _collected(outside: Outside, state: ReleaseState, known: datetime | No
             found = await collect_staging(outside, state, since=soak.since, known=known)
     except MetricsAway:
         return None
-    return found or Batch(minutes=(), settled_until=state.at)
+    return found or Collected(Batch(minutes=(), settled_until=state.at))
 
 
 def waiting(state: ReleaseState, phase: Phase, *, now: datetime) -> Step | None:

@@ -1,15 +1,39 @@
 """Bring the counts of a release into the ledger, each interval once."""
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from phasegate.actions.outside import Outside
 from phasegate.actions.remembering import remember
 from phasegate.domain.ledger import ReleaseState
-from phasegate.domain.observation import Batch, Probe
+from phasegate.domain.observation import Batch, Minute, Probe
 from phasegate.domain.plan import Environment
 
 
-async def collect(outside: Outside, state: ReleaseState, *, known: datetime | None = None) -> Batch | None:
+@dataclass(frozen=True)
+class Collected:
+    """What the source said; *own* when everything in it was stored by this very call."""
+
+    batch: Batch
+    own: bool = True
+
+    @property
+    def minutes(self) -> tuple[Minute, ...]:
+        """The intervals of the batch."""
+        return self.batch.minutes
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Every health check stored since the one that was known, another driver's too; *whole* if it is sure."""
+
+    probes: tuple[Probe, ...] = ()
+    whole: bool = True
+
+
+async def collect(
+    outside: Outside, state: ReleaseState, *, known: datetime | None = None
+) -> Collected | None:
     """
     Store every settled interval of production since traffic first moved.
 
@@ -23,14 +47,14 @@ async def collect(outside: Outside, state: ReleaseState, *, known: datetime | No
 
 async def collect_staging(
     outside: Outside, state: ReleaseState, *, since: datetime, known: datetime | None = None
-) -> Batch:
+) -> Collected:
     """Store every settled interval of the staging Worker since the load test began. Raises MetricsAway."""
     return await _collect(outside, state, worker=staging_name(state.service), begin=since, known=known)
 
 
 async def _collect(
     outside: Outside, state: ReleaseState, *, worker: str, begin: datetime, known: datetime | None
-) -> Batch:
+) -> Collected:
     plan, ledger, first = state.plan, outside.journal.ledger, floor(begin, state.plan.interval)
     stored = known or await stored_until(outside, state, worker=worker)
     batch = await outside.metrics.collect(
@@ -45,9 +69,10 @@ async def _collect(
     # asked for when the source has just answered, so that one that is away is not waited for twice.
     if stored is None and batch.minutes and worker == state.service:
         await remember(outside, state, before=first)
-    if batch.minutes:
-        await ledger.add_minutes(state.release, worker, batch.minutes)
-    return batch
+    if not batch.minutes:
+        return Collected(batch)
+    new = await ledger.add_minutes(state.release, worker, batch.minutes)
+    return Collected(batch, own=new == len(batch.minutes))
 
 
 async def stored_until(outside: Outside, state: ReleaseState, *, worker: str) -> datetime | None:
@@ -75,36 +100,40 @@ def staging_name(service: str) -> str:
     return f"{service}-staging"
 
 
-async def probe_candidate(outside: Outside, state: ReleaseState) -> Probe | None:
+async def probe_candidate(outside: Outside, state: ReleaseState, *, known: datetime | None = None) -> Probed:
     """
     Ask the candidate for its health through the front door, and store the answer.
 
-    The override header reaches it at any weight, 0 included. An answer by another
-    version proves nothing about the candidate and is dropped: None. So is a
-    question before the plan's ``health.every`` is over.
+    *known* is the time of the newest check that the caller knows. The override header
+    reaches it at any weight, 0 included. An answer by another version proves nothing about
+    the candidate and is dropped. Nothing is asked before the plan's ``health.every`` is over.
     """
     canary = state.canary
-    if canary is None or await _asked_lately(outside, state, state.service):
-        return None
+    if canary is None:
+        return Probed()
+    found, lately = await _asked(outside, state, state.service, known=known)
+    if lately:
+        return found
     overrides = f'{state.service}="{canary.id}"'
     probe = await outside.checks.health(
         outside.target.front_door(state.service), state.plan.health, overrides=overrides
     )
     if probe.served_by and canary.tag and probe.served_by != canary.tag:
-        return None
+        return found
     await outside.journal.ledger.add_probe(state.release, probe)
-    return probe
+    return replace(found, probes=(*found.probes, probe))
 
 
-async def probe_staging(outside: Outside, state: ReleaseState) -> Probe | None:
+async def probe_staging(outside: Outside, state: ReleaseState, *, known: datetime | None = None) -> Probed:
     """Ask the staging Worker for its health, and store the answer unless another version gave it."""
-    if await _asked_lately(outside, state, staging_name(state.service)):
-        return None
+    found, lately = await _asked(outside, state, staging_name(state.service), known=known)
+    if lately:
+        return found
     probe = await probe_service(outside, state, environment=Environment.STAGING)
     if probe.served_by not in ("", state.uploaded[Environment.STAGING].tag):
-        return None
+        return found
     await outside.journal.ledger.add_probe(state.release, probe)
-    return probe
+    return replace(found, probes=(*found.probes, probe))
 
 
 def pause(state: ReleaseState) -> timedelta:
@@ -112,11 +141,16 @@ def pause(state: ReleaseState) -> timedelta:
     return state.plan.health.every - state.plan.tick / 2
 
 
-async def _asked_lately(outside: Outside, state: ReleaseState, worker: str) -> bool:
-    """By anybody: two keepers do not ask twice as often."""
-    door = outside.target.front_door(worker)
-    recent = await outside.journal.ledger.probes(state.release, after=outside.clock.now() - pause(state))
-    return any(probe.url.startswith(f"{door}/") for probe in recent)
+async def _asked(
+    outside: Outside, state: ReleaseState, worker: str, *, known: datetime | None
+) -> tuple[Probed, bool]:
+    """What was asked since *known*, and whether lately: two keepers do not ask twice as often."""
+    door, lately = outside.target.front_door(worker), outside.clock.now() - pause(state)
+    after = min(known, lately) if known is not None else lately
+    stored = await outside.journal.ledger.probes(state.release, after=after)
+    own = tuple(probe for probe in stored if probe.url.startswith(f"{door}/"))
+    new = tuple(probe for probe in own if known is None or probe.at > known)
+    return Probed(new, whole=known is not None), any(probe.at > lately for probe in own)
 
 
 async def probe_service(outside: Outside, state: ReleaseState, *, environment: Environment) -> Probe:

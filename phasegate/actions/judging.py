@@ -1,5 +1,6 @@
 """Fold what was observed into a verdict. The same observations give the same verdict, whoever asks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -34,6 +35,20 @@ class Known:
     probed: datetime | None = None
 
 
+@dataclass(frozen=True)
+class News:
+    """What a look has just stored; *whole* when nothing else can be new, so that nothing need be read."""
+
+    minutes: tuple[Minute, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    whole: bool = True
+
+
+EVERYTHING = News(whole=False)
+# What one driver stores another meets when it stores the same; this is for what was never the same.
+BACKSTOP = 5
+
+
 class Judging:
     """Keeps a judge per release; losing it costs one fold of the stored observations."""
 
@@ -48,19 +63,21 @@ class Judging:
         return Known(bench.counted_until, bench.probed_until)
 
     async def verdict(
-        self, outside: Outside, state: ReleaseState, *, away: bool = False, news: bool = True
+        self, outside: Outside, state: ReleaseState, *, away: bool = False, news: News | None = EVERYTHING
     ) -> Verdict | None:
         """
         Judge the present phase of *state* on everything stored; None while nothing is watched.
 
-        *away* says that the metrics source did not answer this time; without *news* the ledger is
-        read once an interval only, for what another driver saw alone.
+        *away* says that the metrics source did not answer this time; without *news*, or with all of it
+        at hand, the ledger is read once in a few intervals only, for what another driver saw alone.
         """
         if state.phase not in state.soaks:
             return None
         bench = self._bench(state)
-        if news or self._is_behind(outside, state, bench):
+        if self._is_behind(outside, state, bench) or (news is not None and not news.whole):
             await self._read(outside, state, bench)
+        elif news is not None:
+            _take_in(bench, (), news.minutes, news.probes, state)
         now = _judged_at(state, outside.clock.now())
         if away:
             bench.judge.away(now)
@@ -74,7 +91,7 @@ class Judging:
     def _is_behind(self, outside: Outside, state: ReleaseState, bench: Bench) -> bool:
         """A phase that has begun is entered at once; a clock that was put back is no reason to wait."""
         now, looked = outside.clock.now(), bench.looked_at
-        recent = looked is not None and timedelta(0) <= now - looked < state.plan.interval
+        recent = looked is not None and timedelta(0) <= now - looked < BACKSTOP * state.plan.interval
         return not recent or state.phase not in bench.phases
 
     def _bench(self, state: ReleaseState) -> Bench:
@@ -100,8 +117,18 @@ class Judging:
         ]
         door = outside.target.front_door(worker)
         own = [probe for probe in probes if probe.url.startswith(f"{door}/")]
-        for _, what in in_order(entries, minutes, own, settle=state.plan.telemetry.settle):
-            _feed(bench, what)
+        _take_in(bench, entries, minutes, own, state)
+
+
+def _take_in(
+    bench: Bench,
+    entries: Sequence[Entry],
+    minutes: Sequence[Minute],
+    probes: Sequence[Probe],
+    state: ReleaseState,
+) -> None:
+    for _, what in in_order(entries, minutes, probes, settle=state.plan.telemetry.settle):
+        _feed(bench, what)
 
 
 def _feed(bench: Bench, what: Seen) -> None:

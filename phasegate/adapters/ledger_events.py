@@ -153,15 +153,17 @@ def _recorded(row: SqlRow[Any]) -> Recorded:
 async def listed(db: AsyncConnection, *, active: bool | None, service: str) -> tuple[Row, ...]:
     """Releases, newest first."""
     newest = select(func.max(EVENTS.c.seq)).where(EVENTS.c.release == RELEASES.c.release)
-    query = select(RELEASES, newest.scalar_subquery().label("seq"))
+    columns = (RELEASES.c.release, RELEASES.c.service, RELEASES.c.opened_at, RELEASES.c.active)
+    query = select(*columns, newest.scalar_subquery().label("seq"))
     query = query.order_by(RELEASES.c.opened_at.desc(), RELEASES.c.release.desc())
     if active is not None:
         query = query.where(RELEASES.c.active == active)
     if service:
         query = query.where(RELEASES.c.service == service)
+    found = (await db.execute(query)).all()
     return tuple(
-        Row(row.release, row.service, row.opened_at, active=row.active, seq=row.seq)
-        for row in await db.execute(query)
+        Row(release, name, opened_at, active=active, seq=seq)
+        for release, name, opened_at, active, seq in found
     )
 
 

@@ -53,6 +53,14 @@ async def give_back(db: AsyncConnection, lease: Lease) -> None:
         )
 
 
+async def held(db: AsyncConnection, release: str) -> Lease | None:
+    """The lease as it was last taken; None when nobody holds it."""
+    row = (await db.execute(select(LEASES).where(LEASES.c.release == release))).first()
+    if row is None or row.holder == _NOBODY:
+        return None
+    return Lease(release=release, holder=row.holder, fence=row.fence, expires_at=row.expires_at)
+
+
 async def check_fence(db: AsyncConnection, release: str, *, fence: int, at: datetime) -> None:
     """Raise Superseded unless *fence* is that of a lease in force at *at*; nobody can take it meanwhile."""
     query = select(LEASES).where(LEASES.c.release == release).with_for_update()

@@ -1,6 +1,7 @@
 """The ledger's tables, one schema for SQLite and Postgres, and how they come to be."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -54,7 +55,7 @@ class Instant(TypeDecorator[datetime]):
         """From the database."""
         if value is None:
             return None
-        return utc(value if isinstance(value, datetime) else datetime.fromisoformat(value))
+        return utc(value) if isinstance(value, datetime) else _parsed(value)
 
 
 def utc(value: datetime) -> datetime:
@@ -62,6 +63,12 @@ def utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError(f"{value.isoformat()} has no time zone; the ledger keeps UTC only")
     return value.astimezone(UTC)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> datetime:
+    """The list of releases is read every turn, with the same times in it."""
+    return utc(datetime.fromisoformat(text))
 
 
 METADATA = MetaData()

@@ -138,6 +138,10 @@ class SqlLedger:
         """Give the lease back, if it is still held."""
         await self._write(lambda db: ledger_leases.give_back(db, lease))
 
+    async def lease(self, release: str) -> Lease | None:
+        """The lease as it was last taken; None when nobody holds it."""
+        return await self._read(lambda db: ledger_leases.held(db, release))
+
     async def add_minutes(self, release: str, worker: str, minutes: Sequence[Minute]) -> int:
         """Store intervals; returns how many were new. Raises Refused for an unknown release."""
         if not minutes:

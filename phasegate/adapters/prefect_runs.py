@@ -94,6 +94,7 @@ class PrefectRuns:
             for record in runs:
                 if record["state_type"] not in OVER and str(record["id"]) != lost:
                     return str(record["id"])
+            await self._bury(lost)
             return await self._create(
                 self._release,
                 {"release": release, "service": service, "reason": reason, "requested_by": requested_by},
@@ -115,6 +116,7 @@ class PrefectRuns:
                 dead = record["state_type"] in ("FAILED", "CRASHED", "CANCELLED")
                 if not dead and str(record["id"]) != lost:
                     return str(record["id"])
+            await self._bury(lost)
             parameters = {"release": release, "reason": reason}
             key = f"{release}/rollback/{len(runs) + 1}"
             return await self._create(self._rollback, parameters, key=key, tags=tags)
@@ -218,6 +220,14 @@ class PrefectRuns:
         except Missing:
             return None
         return record
+
+    async def _bury(self, run: str) -> None:
+        """A run that is replaced must not look alive for ever: the next death would find it again."""
+        record = await self._run(run)
+        if record is None or record["state_type"] in OVER:
+            return
+        state = {"type": "CRASHED", "name": "Crashed", "message": "phasegate: it was lost and is replaced"}
+        await self._api.post(f"/flow_runs/{run}/set_state", {"state": state, "force": True}, repeatable=True)
 
     async def _left(self, run: str) -> bool:
         """Whether the run waits no longer: then the resume whose answer was lost did act."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from phasegate.actions.advancing import call_off, waiting
 from phasegate.actions.gates import fallen
+from phasegate.actions.living import silent
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import CallAPerson
 from phasegate.domain.events import Driven, Event
@@ -28,10 +29,10 @@ async def care_for_run(outside: Outside, state: ReleaseState) -> None:
     Compare the run with what the release needs now.
 
     Cancelled: the release is called off. Lost: taken up again or rolled back, as
-    the plan says. Suspended although something is due: woken. Over although the
-    release is not: the rollback flow finishes what is left. Without a run, or with
-    one that has done nothing for too long: as if it were lost. Raises RunsAway, and
-    CallAPerson when run after run dies in a rollback.
+    the plan says; so is one whose signs of life have stopped, whatever the orchestrator believes.
+    Suspended although something is due: woken. Over although the release is not: the rollback
+    flow finishes what is left. Without a run, or with one that has done nothing for too long:
+    as if it were lost. Raises RunsAway, and CallAPerson when run after run dies in a rollback.
     """
     if not state.run:
         # The run that opened it died before it could say that it drives it.
@@ -42,6 +43,8 @@ async def care_for_run(outside: Outside, state: ReleaseState) -> None:
     if status is RunStatus.CANCELLED and not (state.aborting or state.promoted):
         await call_off(outside, state.release, by="orchestrator", reason="the run was cancelled")
         return
+    if status is RunStatus.ACTIVE and await silent(outside, state.run):
+        status = RunStatus.LOST
     if status in (RunStatus.SUSPENDED, RunStatus.ACTIVE):
         if _is_due(outside, state, status):
             await _wake_if_due(outside, await outside.journal.state(state.release), status)

@@ -21,7 +21,7 @@ IDLE = timedelta(seconds=2)
 OUTBOX = ""
 SLEEPERS = " runs of ended releases"
 SHORTEST = timedelta(milliseconds=50)
-AT_ONCE = 50
+AT_ONCE = 128
 LISTED = timedelta(milliseconds=0.5)
 PARTING = 20.0
 BEAT = timedelta(seconds=1)
@@ -35,7 +35,7 @@ class Keeper:
     Watches all active releases, each at its plan's tick.
 
     ``idle`` is how often the ledger is asked for releases. A look at one release
-    never delays another's: they run side by side, at most fifty at once.
+    never delays another's: they run side by side, at most 128 at once.
     """
 
     outside: Outside

@@ -30,6 +30,7 @@ from phasegate.keeper.show import show
 
 log = logging.getLogger("phasegate.keeper")
 CARE = timedelta(seconds=3)
+RARELY = timedelta(seconds=15)
 SHOW = timedelta(seconds=30)
 PATIENCE = timedelta(seconds=60)
 PARTING = 5.0
@@ -83,7 +84,7 @@ class Watch:
         """
         try:
             state = await self._state(release, seq)
-            if state.ended is None and self._is_due(self.cared, release, CARE):
+            if state.ended is None and self._is_due(self.cared, release, self._care_every(state)):
                 await care_for_run(self.outside, state)
             if state.ended is None and state.run and self._is_due(self.shown, release, _show_every(state)):
                 await show(self.outside, state)
@@ -92,6 +93,13 @@ class Watch:
         except (CallAPerson, FixTheInput) as trouble:
             self.troubles[release] = str(trouble)
             await self._page(release, trouble)
+
+    def _care_every(self, state: ReleaseState) -> timedelta:
+        """A run has nothing to do in a long soak; asking for hundreds of them is dear."""
+        soak = state.soaks.get(state.phase)
+        if soak is None or state.aborting or state.question or self.outside.clock.now() >= soak.until:
+            return CARE
+        return max(CARE, min(RARELY, (soak.until - soak.since) / 100))
 
     def _is_due(self, done: dict[str, datetime], release: str, every: timedelta) -> bool:
         """The orchestrator's SQLite server cannot bear a question a second; production is asked each tick."""

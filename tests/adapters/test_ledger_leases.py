@@ -38,6 +38,20 @@ async def test_a_lease_in_force_is_refused_to_others(ledger):
     assert (await ledger.take("r2", holder="keeper", ttl=TTL, now=T0)).fence == 1
 
 
+async def test_a_lease_that_has_run_out_can_still_be_seen_until_it_is_given_back(ledger):
+    """
+    One that ran out tells of a holder that died; one that was given back of a holder that ended.
+    """
+    nobody = await ledger.lease("r1")
+    taken = await ledger.take("r1", holder="flow", ttl=TTL, now=T0)
+    seen = await ledger.lease("r1")
+    await ledger.give_back(taken)
+
+    assert nobody is None
+    assert seen == taken
+    assert await ledger.lease("r1") is None
+
+
 async def test_ones_own_lease_is_prolonged_with_the_same_fence_and_never_shortened(ledger):
     """
     A driver that renews does not fence itself out.

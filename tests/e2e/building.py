@@ -10,7 +10,8 @@ from typing import Any
 
 from examples.demo.processes import Processes
 from examples.demo.stage import SERVICE, Stage, environment, set_up
-from tests.e2e.house import WAIT_IN_PLACE, plans_setting
+from tests.e2e.house import HOSTS_LEDGER, WAIT_IN_PLACE, plans_setting
+from tests.postgres import cluster, for_prefect, programs_of_postgres
 
 RATE = 60.0
 BAD = ("0.1.13-errors",)
@@ -47,8 +48,13 @@ def heard(text: str) -> Built:
 
 @contextmanager
 def built(lanes: int) -> Iterator[Built]:
-    """Server, worker, keeper, edge, and traffic for *lanes* services; every program is ended by its id."""
+    """
+    Server, worker, keeper, edge, and traffic for *lanes* services; every program is ended by its id.
+
+    The server is on PostgreSQL where that is installed, and a ledger's database is there for several hosts.
+    """
     with ExitStack() as ending:
+        databases = ending.enter_context(_databases())
         home = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="phasegate-house-")))
         logs = home / "logs"
         logs.mkdir()
@@ -58,10 +64,20 @@ def built(lanes: int) -> Iterator[Built]:
             "PHASEGATE_PLANS": plans_setting(),
             "PHASEGATE_API_TIMEOUT": "60",
         }
-        processes = Processes(logs, {**environment(home), **HARDENED, **ours})
+        processes = Processes(logs, {**environment(home), **HARDENED, **ours, **databases})
         ending.callback(processes.end_all)
         services = (SERVICE, *(f"{SERVICE}-{number}" for number in range(2, lanes + 1)))
         stage = set_up(
             processes, home, versions=BAD, rate=RATE, say=print, deploy=("--all",), services=services
         )
         yield Built(stage=stage, services=services, env=processes.env)
+
+
+@contextmanager
+def _databases() -> Iterator[dict[str, str]]:
+    if (programs := programs_of_postgres()) is None:
+        yield {}
+        return
+    with cluster(programs, durable=False) as server:
+        prefect = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": for_prefect(server)}
+        yield {**prefect, HOSTS_LEDGER: server.database()}

@@ -25,6 +25,8 @@ from phasegate.wiring import build_runs, outside
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLANS = Path(__file__).parent / "plans"
 WAIT_IN_PLACE = "7s"
+# Names the ledger on PostgreSQL that several hosts share; not there without PostgreSQL.
+HOSTS_LEDGER = "HOSTS_LEDGER"
 LIMIT = 600.0
 T = TypeVar("T")
 STARTED = re.compile(r"release (?P<name>\S+) started: \S+/(?P<run>[0-9a-f-]{36})")
@@ -166,6 +168,14 @@ class House:
         """The names of every state that a run went through, in order."""
         history = await self.prefect("GET", f"/flow_run_states/?flow_run_id={run}")
         return [state["name"] for state in sorted(history, key=lambda state: state["timestamp"])]
+
+    async def state_reached(self, run: str, name: str) -> None:
+        """Wait until the run is in the state called *name*."""
+
+        async def there() -> bool | None:
+            return (await self.prefect("GET", f"/flow_runs/{run}"))["state_name"] == name or None
+
+        await condition(there, limit=LIMIT)
 
     async def asks(self, run: str) -> None:
         """Wait until the run shows its form."""

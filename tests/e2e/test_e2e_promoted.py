@@ -1,41 +1,16 @@
 """Releases that end well, whatever happens to their run and to the platform."""
 
-import os
-import signal
 from pathlib import Path
 
 import pytest
 
-from phasegate.domain.events import Acted, Driven, Outcome
+from phasegate.domain.events import Acted, Outcome
 from phasegate.domain.ledger import ReleaseState
 from tests.e2e.house import House, Started, condition
 
 pytestmark = pytest.mark.e2e
 
 RAISED_ONCE = [10, 50, 100]
-
-
-async def test_a_release_whose_process_is_killed_is_taken_up_and_does_nothing_twice(house: House):
-    """
-    The ledger knows what was done: another run goes on where the killed one was.
-    """
-    version = await house.next_good()
-    await house.edge("DELETE", "calls")
-    release = await house.start(version, "long-canary")
-    await house.until(release.name, lambda state: state.phase in state.soaks and state.exposed)
-
-    os.kill(await engine_of(release), signal.SIGKILL)
-    state = await house.ended(release.name)
-
-    assert state.ended is not None
-    assert state.ended.outcome is Outcome.PROMOTED
-    assert (await house.serving()).tag == version
-    drivers = [row.event.run for row in await house.rows(release.name) if isinstance(row.event, Driven)]
-    assert drivers[0] == release.run
-    assert len(set(drivers)) == 2
-    assert await house.writes() == {"uploads": 1, "splits": len(RAISED_ONCE)}
-    assert await raised(house, state) == RAISED_ONCE
-    assert (await house.phasegate("ledger", "verify", release.name)).code == 0
 
 
 async def test_every_call_of_the_platform_failing_in_three_ways_changes_no_outcome(house: House):

@@ -36,6 +36,7 @@ class EdgeProcess:
     process: subprocess.Popen[bytes] | None = None
     owner: int = field(default_factory=os.getpid)
     command: list[str] = field(default_factory=list)
+    program: str = "tests.release.edge_process"
 
     def __enter__(self) -> "EdgeProcess":
         self.start()
@@ -69,7 +70,7 @@ class EdgeProcess:
             "account_id": self.account_id,
             "directory": str(self.directory),
         }
-        self.command = [sys.executable, "-m", "tests.release.edge_process", json.dumps(described)]
+        self.command = [sys.executable, "-m", self.program, json.dumps(described)]
         end = time.monotonic() + START
         while time.monotonic() < end:
             # Its port may be taken for a moment by a connection of somebody else.

@@ -210,34 +210,43 @@ def _last_words(home: Path) -> str:
 async def judge(place: Place) -> tuple[str, tuple[str, ...]]:
     """How the release ended, and everything that is not as it must be."""
     async with place.hands("judge") as hands:
-        rows = await hands.journal.ledger.events(place.release)
-        if not rows:
-            return "never opened", ("the release was never opened",)
-        state = replay(rows)
-        faults = [*broken_laws(rows), *_end(place, state), *await _edge(place, hands, state)]
-        for worker in (place.service, f"{place.service}-staging"):
-            await hands.target.delete(worker)
-        return state.ended.outcome if state.ended else "open", tuple(faults)
+        return await faults(hands, place.edge, place.release, place.service, version=place.cell.version)
 
 
-def _end(place: Place, state: ReleaseState) -> list[str]:
-    wanted = Outcome.PROMOTED if place.cell.version == "good" else Outcome.ROLLED_BACK
+async def faults(
+    hands: Outside, edge: EdgeProcess, release: str, service: str, *, version: str
+) -> tuple[str, tuple[str, ...]]:
+    """How a release of *version* ended, and what is not as it must be; its Workers are deleted after that."""
+    rows = await hands.journal.ledger.events(release)
+    if not rows:
+        return "never opened", ("the release was never opened",)
+    state = replay(rows)
+    found = [*broken_laws(rows), *_end(version, state), *await _edge(hands, edge, service, version, state)]
+    for worker in (service, f"{service}-staging"):
+        await hands.target.delete(worker)
+    return state.ended.outcome if state.ended else "open", tuple(found)
+
+
+def _end(version: str, state: ReleaseState) -> list[str]:
+    wanted = Outcome.PROMOTED if version == "good" else Outcome.ROLLED_BACK
     got = state.ended.outcome if state.ended else None
     return [] if got is wanted else [f"ended as {got}, not {wanted}: {state.why_abort}"]
 
 
-async def _edge(place: Place, hands: Outside, state: ReleaseState) -> list[str]:
+async def _edge(
+    hands: Outside, edge: EdgeProcess, service: str, version: str, state: ReleaseState
+) -> list[str]:
     """Each split once and in order, each upload once, and the right version at the end."""
     canary = state.canary.id if state.canary else ""
-    history = place.edge.get(f"workers/scripts/{place.service}/deployments")["deployments"]
+    history = edge.get(f"workers/scripts/{service}/deployments")["deployments"]
     weights = [
         next((one["percentage"] for one in record["versions"] if one["version_id"] == canary), 0)
         for record in reversed(history)
     ]
-    wanted = [0, 10, 50, 100] if place.cell.version == "good" else [0, 10, 0]
-    faults = [] if weights == wanted else [f"the splits were {weights}, not {wanted}"]
-    for worker in (place.service, f"{place.service}-staging"):
-        tags = [version.tag for version in await hands.target.versions(worker)]
-        if tags.count(place.cell.version) != 1:
-            faults.append(f"{worker} has {tags}")
-    return faults
+    wanted = [0, 10, 50, 100] if version == "good" else [0, 10, 0]
+    found = [] if weights == wanted else [f"the splits were {weights}, not {wanted}"]
+    for worker in (service, f"{service}-staging"):
+        tags = [one.tag for one in await hands.target.versions(worker)]
+        if tags.count(version) != 1:
+            found.append(f"{worker} has {tags}")
+    return found

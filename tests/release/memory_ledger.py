@@ -95,6 +95,11 @@ class MemoryLedger:
         if held and (held.holder, held.fence) == (lease.holder, lease.fence):
             self.leases[lease.release] = Lease(lease.release, NOBODY, lease.fence, held.expires_at)
 
+    async def lease(self, release: str) -> Lease | None:
+        """The lease as it was last taken; None when nobody holds it."""
+        held = self.leases.get(release)
+        return held if held is not None and held.holder != NOBODY else None
+
     async def add_minutes(self, release: str, worker: str, minutes: Sequence[Minute]) -> int:
         """Store intervals; those that are there stay."""
         known = self._minutes[release, worker]

@@ -138,6 +138,15 @@ class Alive:
 
 
 @dataclass
+class Asleep(Alive):
+    """As `Alive`; every run has given its process up for a long soak."""
+
+    async def status(self, run: str) -> RunStatus:
+        """Suspended."""
+        return RunStatus.SUSPENDED
+
+
+@dataclass
 class Plain:
     """Implements ``Pictures`` in a few words."""
 

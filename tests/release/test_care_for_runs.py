@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from phasegate.actions.living import living, silent
 from phasegate.actions.opening import open_release
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import CallAPerson
@@ -19,6 +20,8 @@ from phasegate.wiring import outside
 from tests.loopback import Reply, serve
 from tests.release.stage import SECOND, SERVICE, stage
 from tests.release.test_keeper_takes_back import RELEASE
+
+HALF_A_MINUTE = 30 * SECOND
 
 
 @dataclass
@@ -42,11 +45,14 @@ class Server:
 
     state: str
     started: list[str] = field(default_factory=list)
+    buried: list[str] = field(default_factory=list)
 
     def answer(self, method: str, path: str, body: bytes) -> Reply:
         """What the routes that the keeper uses answer."""
         if path.endswith("/flow_runs/filter"):
             return Reply(200, [{"id": run, "state_type": self.state} for run in reversed(self.started)])
+        if path.endswith("/set_state"):
+            self.buried.append(path.split("/")[-2])
         if "/deployments/name/" in path:
             return Reply(200, {"id": str(uuid.uuid4())})
         if path.endswith("/create_flow_run"):
@@ -127,6 +133,37 @@ async def test_a_run_that_does_nothing_any_more_is_replaced(tmp_path: Path):
 
         assert started_at_once == 0
         assert [state.run] == server.started
+
+
+async def test_a_run_whose_signs_of_life_stop_is_replaced_although_prefect_believes_in_it(tmp_path: Path):
+    """
+    With its host died the worker that would have told; a quarter of an hour is too long to wait for it.
+    """
+    server, dead = Server("RUNNING"), str(uuid.uuid4())
+    async with cared_for(tmp_path, server) as hands:
+        state = await hands.journal.record(RELEASE, lambda s: Driven(run=dead))
+        async with living(hands, dead, limit=HALF_A_MINUTE):
+            await care_for_run(hands, state)
+            started_alive = len(server.started)
+            later = replace(hands, clock=Later(hands.clock.now() + HALF_A_MINUTE + SECOND))
+            await care_for_run(later, state)
+        state = await hands.journal.state(RELEASE)
+
+        assert started_alive == 0
+        assert [state.run] == server.started
+        assert server.buried == [dead]
+
+
+async def test_a_run_that_suspended_itself_has_said_so_and_is_not_silent(tmp_path: Path):
+    """
+    It may be resumed hours later by another host, whose start takes its time.
+    """
+    async with cared_for(tmp_path, Server("RUNNING")) as hands:
+        async with living(hands, "a run", limit=HALF_A_MINUTE):
+            await asyncio.sleep(0)
+        later = replace(hands, clock=Later(hands.clock.now() + 100 * HALF_A_MINUTE))
+
+        assert not await silent(later, "a run")
 
 
 async def test_a_run_that_was_taken_up_and_vanished_is_replaced_by_another(tmp_path: Path):

@@ -15,9 +15,9 @@ from phasegate.keeper.loop import Keeper
 from tests.ledger_cases import CANARY, SERVICE, STABLE
 from tests.release.model_platform import START, ModelClock, ModelTarget, Outages, Platform, Process
 from tests.release.paper import RELEASE, paper_release
-from tests.release.standins import Alive, Plain, SteadyMetrics, Well
+from tests.release.standins import Asleep, Plain, SteadyMetrics, Well
 
-SECOND = timedelta(seconds=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 TICK = 5 * SECOND
 
 
@@ -60,7 +60,7 @@ async def soaking(hands: Outside, clock: ModelClock) -> tuple[Outside, Counted, 
         "target": target,
         "metrics": SteadyMetrics(target),
         "checks": Well(clock),
-        "runs": Alive(),
+        "runs": Asleep(),
         "pictures": Plain(),
     }
     return replace(hands, **changed), ledger, platform
@@ -143,3 +143,75 @@ async def test_an_interval_is_read_at_the_tick_at_which_it_is_there(tmp_path: Pa
     assert state.breached_at is not None
     assert state.breached_at - (first.end + state.plan.telemetry.settle) <= TICK
     assert isinstance(state.live, LiveSplit)
+
+
+async def test_what_a_look_has_stored_itself_is_not_read_back(tmp_path: Path):
+    """
+    Five hundred intervals end in the same second; each read would be paid for five hundred times.
+    """
+    async with paper_release(tmp_path) as (paper, _):
+        hands, ledger, _ = await soaking(replace(paper, second=None), ModelClock(START))
+        keeper = Keeper(hands, "k1")
+        for _ in range(3):
+            await keeper.tick()
+            hands.clock.time += TICK
+        hands.clock.time += MINUTE
+        # Showing it to people reads everything, and is not what is counted here.
+        keeper.watch.shown[RELEASE] = hands.clock.now()
+        ledger.calls.clear()
+
+        await keeper.tick()
+
+    assert (ledger.calls["add_minutes"], ledger.calls["minutes"]) == (1, 0)
+    assert (ledger.calls["add_probe"], ledger.calls["probes"]) == (1, 1)
+
+
+async def test_what_another_keeper_stored_first_is_read(tmp_path: Path):
+    """
+    Both must judge by the same observations, whoever of them was quicker.
+    """
+    async with paper_release(tmp_path) as (paper, _):
+        hands, ledger, _ = await soaking(replace(paper, second=None), ModelClock(START))
+        first, second = Keeper(hands, "k1"), Keeper(hands, "k2")
+        for _ in range(3):
+            await first.tick()
+            await second.tick()
+            hands.clock.time += TICK
+        hands.clock.time += MINUTE
+        await first.tick()
+        second.watch.shown[RELEASE] = hands.clock.now()
+        ledger.calls.clear()
+
+        await second.tick()
+        state = await hands.journal.state(RELEASE)
+
+    assert ledger.calls["minutes"] == 1
+    known = [keeper.watch.judging.known(state) for keeper in (first, second)]
+    assert known[0] == known[1]
+    assert known[0].probed is not None
+
+
+async def test_in_a_long_soak_the_orchestrator_is_asked_rarely_and_often_when_it_is_over(tmp_path: Path):
+    """
+    Two hundred runs that sleep need no answer every three seconds; one that is to be woken does.
+    """
+    async with paper_release(tmp_path) as (paper, _):
+        hands, _, _ = await soaking(replace(paper, second=None), ModelClock(START))
+        runs = Counted(Asleep())
+        keeper = Keeper(replace(hands, runs=runs), "k1")  # type: ignore[arg-type]
+
+        in_soak = await _asked(keeper, runs, hands.clock)
+        hands.clock.time += timedelta(hours=1)
+        after = await _asked(keeper, runs, hands.clock)
+
+    assert in_soak == 20
+    assert after == 60
+
+
+async def _asked(keeper: Keeper, runs: Counted, clock: Any) -> int:
+    """How often the status of the run was asked for in five minutes of ticks of five seconds."""
+    runs.calls.clear()
+    for _ in range(60):
+        await keeper.tick()
+        clock.time += TICK
+    return runs.calls["status"]
