@@ -66,11 +66,43 @@ class CrossChecked(Happening):
     query: str = ""
 
 
+class SyntheticChecked(Happening):
+    """
+    Our own requests as telemetry counted them, beside what their sender saw of the same intervals.
+
+    ``second`` of a row is the sender's count: its errors are all answers but the one asked for.
+    """
+
+    kind: Literal["synthetic-checked"] = "synthetic-checked"
+    phase: str
+    since: datetime
+    until: datetime
+    rows: tuple[Compared, ...]
+    differences: tuple[str, ...] = ()
+
+
 def differences(
     rows: tuple[Compared, ...], rule: CrossCheck, *, labels: Mapping[str, str]
 ) -> tuple[str, ...]:
     """What the two sources say differently about *rows*, in sentences; *labels* names the versions."""
     return tuple(text for row in rows for text in _row(row, rule, labels.get(row.version) or row.version[:8]))
+
+
+def synthetic_differences(rows: tuple[Compared, ...], *, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """What telemetry says differently about our own requests than their sender, in sentences."""
+    return tuple(text for row in rows for text in _synthetic(row, labels.get(row.version) or row.version[:8]))
+
+
+def _synthetic(row: Compared, label: str) -> Iterator[str]:
+    sent, seen = row.second.requests, row.requests
+    # Stored rows are a sample: four standard errors are no news, and an answer may cross an interval's end.
+    if abs(sent - seen) > 2 + 4 * (sent * (row.second.sampling - 1)) ** 0.5:
+        yield f"{label}: {sent:,} synthetic requests were answered, telemetry counted {seen:,} of them"
+    if row.second.errors > row.errors + max(2.0, 4 * row.second.errors**0.5):
+        yield (
+            f"{label}: {row.second.errors:,} of {sent:,} synthetic requests failed as their sender saw it "
+            f"(not the answer asked for), telemetry counted {row.errors:,} failed"
+        )
 
 
 def _row(row: Compared, rule: CrossCheck, label: str) -> Iterator[str]:
