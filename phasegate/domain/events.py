@@ -22,6 +22,7 @@ from phasegate.domain.verdict import Reason, Verdict
 from phasegate.domain.versions import LiveSplit, Split, Version
 
 __all__ = ["AnswerRefused", "Answered", "Asked", "Choice", "CrossChecked", "Delivered", "DriftSettled"]
+__all__ += ["SyntheticChecked", "SyntheticSending"]
 __all__ += ["Drifted", "Examined", "Expired", "Notice", "RestoreRefused", "Settling", "Withdrawn"]
 
 

@@ -31,7 +31,8 @@ class Minute(BaseModel):
     healthy nor harmful. ``unattributed`` counts rows that named no version. Counts are
     rows really stored, and one row stands for ``sampling`` requests. ``own`` is what was taken out
     of the counts because we sent it. A ``synthetic`` interval holds requests of our own alone, as
-    their sender counted them: an error is any other answer than the one asked for.
+    their sender counted them: an error is any other answer than the one asked for, and none; ``own``
+    is then what was answered at all.
     """
 
     model_config = ConfigDict(frozen=True)

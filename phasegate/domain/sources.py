@@ -70,7 +70,8 @@ class SyntheticChecked(Happening):
     """
     Our own requests as telemetry counted them, beside what their sender saw of the same intervals.
 
-    ``second`` of a row is the sender's count: its errors are all answers but the one asked for.
+    ``second`` of a row is the sender's count of what was answered; its errors are all answers but the
+    one asked for, and none. Health checks are in both.
     """
 
     kind: Literal["synthetic-checked"] = "synthetic-checked"
@@ -94,14 +95,15 @@ def synthetic_differences(rows: tuple[Compared, ...], *, labels: Mapping[str, st
 
 
 def _synthetic(row: Compared, label: str) -> Iterator[str]:
-    sent, seen = row.second.requests, row.requests
+    answered, seen, failed = row.second.requests, row.requests, row.second.errors
     # Stored rows are a sample: four standard errors are no news, and an answer may cross an interval's end.
-    if abs(sent - seen) > 2 + 4 * (sent * (row.second.sampling - 1)) ** 0.5:
-        yield f"{label}: {sent:,} synthetic requests were answered, telemetry counted {seen:,} of them"
-    if row.second.errors > row.errors + max(2.0, 4 * row.second.errors**0.5):
+    slack = 2 + 4 * (answered * (row.second.sampling - 1)) ** 0.5
+    if not answered - slack <= seen <= answered + failed + slack:
+        yield f"{label}: it answered {answered:,} requests of ours, telemetry counted {seen:,} of them"
+    if failed > row.errors + slack:
         yield (
-            f"{label}: {row.second.errors:,} of {sent:,} synthetic requests failed as their sender saw it "
-            f"(not the answer asked for), telemetry counted {row.errors:,} failed"
+            f"{label}: {failed:,} of {answered:,} requests of ours did not get the answer asked for, "
+            f"telemetry counted {row.errors:,} failed"
         )
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # RFC 9110 section 9.2.1: methods whose requests ask for no change of the service.
 SAFE = ("GET", "HEAD", "OPTIONS")
+# What each of our requests to a service says it is, so that metrics can tell it from those of users.
+USER_AGENT = "phasegate"
 Place = tuple[str | int, ...]
 
 

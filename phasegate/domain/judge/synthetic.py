@@ -69,7 +69,7 @@ class Answers:
         self.trial.enter(phase)
 
     def add(self, minute: Minute, *, judged_from: datetime) -> None:
-        """Take the next interval; one from before *judged_from* (the warmup), or known already, is ignored."""
+        """Take the next interval; one from before *judged_from*, or known already, is ignored."""
         if minute.start < judged_from or (self.newest is not None and minute.start <= self.newest):
             return
         self.newest, self.until, self.query = minute.start, minute.end, minute.query
@@ -144,8 +144,8 @@ class Answers:
             finding=finding,
             rule=COMPARED,
             text=(
-                f"canary {_of(*canary)} synthetic requests failed, control {_of(*control)} in the same {unit}: "
-                f"{_meaning(finding, evidence, alpha)}"
+                f"canary {_of(*canary)} synthetic requests failed, control {_of(*control)} in the same "
+                f"{unit}: {_meaning(finding, evidence, alpha)}"
             ),
             value=f"evidence {words.evidence(exp(min(evidence, 700.0)))}",
             threshold=f">= {words.evidence(1 / alpha)}",
@@ -227,7 +227,7 @@ def decisive(reason: Reason) -> bool:
 
 
 def proved(rated: Rated, answers: Answers | None, measured: Measure) -> Rated:
-    """Take an unproven criterion for healthy when synthetic requests prove it and the plan says why they may."""
+    """Take an unproven criterion for healthy when synthetic requests prove it and the plan says why."""
     why = answers.lets_prove if answers else ""
     if rated.violated or rated.doubtful or rated.reason.finding is not Finding.INCONCLUSIVE:
         return rated
