@@ -88,7 +88,7 @@ async def _store(
     *,
     start: datetime,
 ) -> bool:
-    """Wait for the answers, each of which has its limit, and for the interval's end; then store the counts."""
+    """Wait for the answers, each of which has its limit, and the interval's end; then store the counts."""
     try:
         answers = await asyncio.gather(*asking)
     finally:
@@ -124,7 +124,9 @@ async def _due(outside: Outside, state: ReleaseState, phase: Phase, rule: Synthe
         canary=canary.id,
         control=state.known_good.id,
     )
-    return bool(low), low or "users' requests suffice, or are not known"
+    if low is None:
+        return False, "it is not known how many requests users send"
+    return bool(low), low or "users send enough requests"
 
 
 async def _note(outside: Outside, state: ReleaseState, phase: Phase, *, sending: bool, because: str) -> None:

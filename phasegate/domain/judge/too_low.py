@@ -23,9 +23,9 @@ def too_low(
     now: datetime,
     canary: str,
     control: str,
-) -> str:
+) -> str | None:
     """
-    Why the canary's own traffic cannot carry a verdict on *phase*; empty when it can, or is unknown.
+    Why the canary's own traffic cannot carry a verdict on *phase*; empty when it can, None when unknown.
 
     It is too low when users sent the canary nothing for ``silence_warns``, or when, at the rate of
     that time, a canary at the phase's rollback limit would not have shown beside its control in 95 %
@@ -37,7 +37,7 @@ def too_low(
     lately = [minute for minute in minutes if minute.start >= max(begun, settled - span)]
     known = sum((minute.length for minute in lately), timedelta(0))
     if settled - span < begun or 2 * known < span:
-        return ""
+        return None
     served = sum(minute.total(canary) for minute in lately)
     if not served:
         return f"the canary has served no requests of users for {words.lasting(span)}"
