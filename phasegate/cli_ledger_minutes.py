@@ -79,4 +79,6 @@ def _text(recording: Recording, form: str) -> str:
         return write_json(recording)
     if recording.production is None:
         raise Refused(f"{recording.release} never reached production; only --format json holds its staging")
+    if recording.production.synthetic:
+        click.echo("synthetic requests are not of users and left out; --format json has them", err=True)
     return write_csv(recording.production)
