@@ -97,8 +97,8 @@ async def compare_own(outside: Outside, state: ReleaseState, phase: Phase) -> Re
 
     A difference is noted and told, once for each phase; that both agree is noted once as well.
     """
-    soak = state.soaks.get(phase.name)
-    if soak is None or state.aborting:
+    soak, sending = state.soaks.get(phase.name), state.synthetic
+    if soak is None or state.aborting or sending is None or sending.phase != phase.name:
         return state
     seen = await outside.journal.ledger.minutes(state.release, state.service, after=soak.since)
     counted = {minute.start: minute for minute in seen if minute.own}

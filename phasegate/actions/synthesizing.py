@@ -53,7 +53,8 @@ async def send_interval(outside: Outside, state: ReleaseState, phase: Phase, *, 
     ceiling holds whoever crashes. Raises what the ledger raises.
     """
     rule, canary = synthetic_in(state.plan, phase), state.canary
-    if rule is None or canary is None or outside.marked is None:
+    # While the split is being changed, or is not ours, nobody knows whom an override reaches.
+    if rule is None or canary is None or outside.marked is None or state.pending or state.drift:
         return False
     due, because = await _due(outside, state, phase, rule)
     await _note(outside, state, phase, sending=due, because=because)

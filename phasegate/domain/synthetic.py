@@ -94,6 +94,8 @@ def synthetic_in(plan: "RolloutPlan", phase: "Phase") -> Synthetic | None:
 def unsafe_synthetic(plan: "RolloutPlan") -> Iterator[tuple[Place, str]]:
     """Why the synthetic requests of *plan* must not be sent: the way to the field, and what is allowed."""
     given: list[tuple[Place, Synthetic]] = [(("synthetic",), plan.synthetic)] if plan.synthetic else []
+    if plan.synthetic and not any(phase.has_control for phase in plan.phases):
+        yield ("synthetic",), "no phase above 0 and below 100 %; allowed: one at least, or null"
     for index, phase in enumerate(plan.phases):
         if phase.synthetic is None:
             continue

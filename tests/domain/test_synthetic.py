@@ -100,6 +100,14 @@ def test_a_phase_without_both_versions_may_not_ask_for_them(phase: dict[str, Any
         RolloutPlan.model_validate(a_plan(phases=phases))
 
 
+def test_a_plan_that_never_has_both_versions_sends_nothing_and_says_so():
+    """
+    What can never be sent is a mistake of whoever wrote it.
+    """
+    with pytest.raises(ValidationError, match="synthetic: no phase above 0 and below 100 %"):
+        RolloutPlan.model_validate(a_plan(phases=[staging(), a_phase("full", 100)], synthetic=ASKED))
+
+
 def test_a_phase_may_have_its_own_or_none():
     """
     Off by default; the plan's hold in every phase with a control unless a phase says otherwise.
