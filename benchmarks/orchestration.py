@@ -128,10 +128,13 @@ async def _release(hands: Outside, stage: Stage, version: str) -> Run:
             },
             idempotency_key=uuid.uuid4().hex,
         )
+        created, name = time.time(), f"{SERVICE}-{run[:8]}"
+        try:
+            events = await _ended(hands, name)
+        except TimeoutError as late:
+            raise TimeoutError(f"{late}; its run says {await runs.message(run)}") from late
     finally:
         await runs.aclose()
-    created, name = time.time(), f"{SERVICE}-{run[:8]}"
-    events = await _ended(hands, name)
     return Run(asked, created, await hands.journal.state(name), events)
 
 
