@@ -1,6 +1,7 @@
 """What synthetic requests may show: harm, and that a version answers; never that users are well."""
 
 import json
+import random
 from datetime import datetime, timedelta
 
 import pytest
@@ -88,6 +89,24 @@ def test_requests_that_both_versions_fail_accuse_nobody():
     assert verdict.finding is Finding.INCONCLUSIVE
     assert verdict.silent
     assert "accuse nobody" in next(r.text for r in verdict.reasons if r.rule == "synthetic-limit")
+
+
+def test_requests_that_always_fail_now_and_then_accuse_nobody():
+    """
+    Two in a hundred fail on both versions for two hours: the plan hopes for less, the control shows what is usual.
+    """
+    rng, plan = random.Random(7), a_plan(synthetic=ASKED)
+    harmful = 0
+    for _ in range(12):
+        judge = a_judge(plan)
+        for at in range(120):
+            failed, control = (sum(rng.random() < 0.02 for _ in range(30)) for _ in range(2))
+            judge.answered(asked(at, failed, control))
+            harmful += any(
+                reason.rule.startswith("synthetic") for reason in fired(judge.verdict(after(at + 1)))
+            )
+
+    assert harmful == 0
 
 
 def test_answers_end_a_silence_and_the_verdict_says_what_it_rests_on():

@@ -27,6 +27,7 @@ from phasegate.domain.synthetic import synthetic_in
 from phasegate.domain.verdict import Finding, Reason
 
 SHARE = 0.1
+WEIGHT = 50.0
 COMPARED, LIMIT = "synthetic-comparison", "synthetic-limit"
 
 
@@ -108,11 +109,18 @@ class Answers:
         if not self.alone.canary.served or self.until is None:
             return ()
         found = (
-            absolute.breach(limit, self.windows, judged_from=judged_from, interval=self.plan.interval)
+            absolute.breach(
+                self._beside(limit), self.windows, judged_from=judged_from, interval=self.plan.interval
+            )
             for limit in absolute.limits(self.plan, self.phase)
         )
         broken = (_broken(one, query=self.query) for one in found if one is not None)
         return (*broken, self._compared(self.until))
+
+    def _beside(self, limit: absolute.Limit) -> absolute.Limit:
+        """A good version fails these requests no more often than the control does, whatever the plan hopes."""
+        bad, total = self.pool.control.pairs[limit.measure.slot]
+        return replace(limit, good=max(limit.good, (bad + 0.5) / (total + WEIGHT)))
 
     def rated(self, measured: Measure) -> Rated:
         """Whether all answers so far would prove the criterion *measured*, if the plan lets them."""
