@@ -6,6 +6,7 @@ import pytest
 
 # What takes longest begins first, so that no worker is left with it at the end.
 LONGEST = (
+    *("e2e/test_e2e_suspended.py", "e2e/test_e2e_promoted.py", "e2e/test_e2e_taken_back.py"),
     *("conformance", "release/test_keeper_takes_back.py", "release/test_keeper_endures.py"),
     *("adapters/test_cloudflare_edge.py", "release/test_model.py", "release/test_kill_table.py"),
     *("release/", "test_house.py", "adapters/test_ledger_processes.py", "edge/", "examples/"),

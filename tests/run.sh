@@ -12,10 +12,10 @@ trap 'exit 130' INT TERM
 echo "the end-to-end tests run beside the others; their output follows"
 # With job control, or a program in the background could not be interrupted.
 set -m
-"$python" -m pytest tests/e2e >"$log" 2>&1 &
+"$python" -m pytest tests/e2e -n 3 --dist loadfile --no-loadscope-reorder >"$log" 2>&1 &
 house=$!
 set +m
-nice -n 10 "$python" -m pytest --ignore tests/e2e -n 4 --dist loadfile --no-loadscope-reorder
+nice -n 10 "$python" -m pytest --ignore tests/e2e -n 6 --dist loadfile --no-loadscope-reorder
 others=$?
 tail -n +1 --pid="$house" -f "$log"
 wait "$house"

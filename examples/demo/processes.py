@@ -8,10 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 STOP_LIMIT = 15.0
+# By this the programs are known that ours have started in sessions of their own, as Prefect's worker does.
+MARK = "DEMO_PROGRAMS_OF"
 
 
 class StartError(Exception):
@@ -34,7 +37,7 @@ class Processes:
 
     def __init__(self, logs: Path, env: dict[str, str]) -> None:
         self.logs = logs
-        self.env = env
+        self.env = {**env, MARK: str(logs)}
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, name: str, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
@@ -92,9 +95,25 @@ class Processes:
             self._running.remove((known, process))
 
     def end_all(self) -> None:
-        """End every program, the last one first."""
+        """End every program, the last one first, and then what they have left behind."""
         for name, _ in reversed(tuple(self._running)):
             self.end(name)
+        for process in _left(f"{MARK}={self.logs}"):
+            # Its server is gone, so there is nobody to whom it could still report.
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+
+def _left(mark: str) -> list[int]:
+    """The processes that carry *mark* in their environment; none where the system has no ``/proc``."""
+    return [int(each.name) for each in Path("/proc").glob("[0-9]*") if _carries(each, mark)]
+
+
+def _carries(process: Path, mark: str) -> bool:
+    try:
+        return mark.encode() in (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -74,11 +74,13 @@ def set_up(
     say: object,
     deploy: tuple[str, ...] = ("--name", "release", "--name", "rollback"),
     target: str = "python",
+    services: tuple[str, ...] = (SERVICE,),
 ) -> Stage:
     """
-    Start everything and wait until version 1 answers real requests.
+    Start everything and wait until version 1 of each service answers real requests.
 
     *deploy* is what ``prefect deploy`` is told; the demo leaves out the schedule, which costs processor time.
+    Several *services* are the same sample under different names; they share its databases.
     """
     tell = say if callable(say) else print
     port = free_port()
@@ -87,13 +89,14 @@ def set_up(
     edge = _start_edge(processes, home)
     _point_at(processes, edge, port)
     bundles = build_bundles(edge, home / "bundles", (*GOOD, *versions), target=target)
-    asyncio.run(_first_version(bundles[GOOD[0]], target=target))
-    tell(f"version {GOOD[0]} serves 100 % at {front_door(edge)}")
+    asyncio.run(_first_version(bundles[GOOD[0]], services, target=target))
+    tell(f"version {GOOD[0]} serves 100 % at {' '.join(front_door(edge, each) for each in services)}")
     tell("Prefect server: starting (the first start on an empty home takes half a minute)")
     api = f"http://127.0.0.1:{port}/api"
     processes.wait_until("prefect-server", lambda: _healthy(f"{api}/health"), limit=180)
     _start_workers(processes, deploy)
-    _start_traffic(processes, edge, home, rate)
+    for service in services:
+        _start_traffic(processes, edge, home, rate, service)
     tell(f"worker and keeper are up, {rate:g} requests per second are on their way")
     return Stage(home=home, edge=edge, api=api, ui=f"http://127.0.0.1:{port}", bundles=bundles, rate=rate)
 
@@ -171,30 +174,32 @@ def _database(edge: dict[str, object], name: str) -> str:
     return str(answer.json()["result"]["uuid"])
 
 
-async def _first_version(bundle: Path, *, target: str) -> None:
+async def _first_version(bundle: Path, services: tuple[str, ...], *, target: str) -> None:
     settings = Settings()
     async with outside(settings, role="demo") as hands:
-        if target == "workerd":
-            await first_version(hands, settings, SERVICE, bundle)
-            return
-        await hands.target.create(
-            SERVICE, read_bundle(settings, str(bundle)), environment=Environment.PRODUCTION, release="first"
-        )
+        for service in services:
+            if target == "workerd":
+                await first_version(hands, settings, service, bundle)
+                continue
+            built = read_bundle(settings, str(bundle))
+            await hands.target.create(service, built, environment=Environment.PRODUCTION, release="first")
 
 
-def _start_traffic(processes: Processes, edge: dict[str, object], home: Path, rate: float) -> None:
+def _start_traffic(
+    processes: Processes, edge: dict[str, object], home: Path, rate: float, service: str
+) -> None:
+    name, progress = f"traffic-{service}", home / f"traffic-{service}.jsonl"
     processes.start(
-        "traffic",
+        name,
         "-m",
         "phasegate.adapters.load",
-        *("--url", front_door(edge)),
+        *("--url", front_door(edge, service)),
         *("--rate", str(rate)),
         *("--seconds", "3600"),
         *("--mix", str(SAMPLE / "traffic.json")),
-        *("--progress-file", str(home / "traffic.jsonl")),
+        *("--progress-file", str(progress)),
     )
-    progress = home / "traffic.jsonl"
-    processes.wait_until("traffic", lambda: progress.exists() and progress.stat().st_size > 0, limit=30)
+    processes.wait_until(name, lambda: progress.exists() and progress.stat().st_size > 0, limit=30)
 
 
 def _start_workers(processes: Processes, deploy: tuple[str, ...]) -> None:

@@ -1,50 +1,72 @@
-"""One house, and so one Prefect server, for all tests of a session that need one."""
+"""One house, and so one Prefect server, for all tests; several processes of tests share it."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 
-from examples.demo.processes import Processes
-from examples.demo.stage import environment, prefect_client, set_up
+from examples.demo.processes import StartError
+from examples.demo.stage import prefect_client
 from phasegate.adapters.prefect_runs import PrefectRuns
 from phasegate.settings import Settings
-from tests.e2e.house import WAIT_IN_PLACE, House, plans_setting
+from tests.e2e.building import Built, built, heard
+from tests.e2e.house import House
 from tests.e2e.paper_runs import RELEASE, ROLLBACK, Prefect, the_runs
 
-RATE = 60.0
-AUTH = "ada:lovelace"
-# As a server is set up where others can reach it; whoever talks to it must bear that.
-HARDENED = {
-    "PREFECT_SERVER_API_AUTH_STRING": AUTH,
-    "PREFECT_API_AUTH_STRING": AUTH,
-    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
-    "PHASEGATE_PREFECT_AUTH": AUTH,
-}
+TOLD = pytest.StashKey[str]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The process that only hands the tests out builds the house; it has a service for each of the others."""
+    config = session.config
+    lanes = config.getoption("numprocesses", default=None)
+    if not lanes or hasattr(config, "workerinput"):
+        return
+    before, ending = dict(os.environ), ExitStack()
+    config.add_cleanup(ending.close)
+    try:
+        house = ending.enter_context(built(int(lanes)))
+    except StartError as error:
+        pytest.exit(f"the house does not stand: {error}", returncode=1)
+    finally:
+        _restore(before)
+    config.stash[TOLD] = house.told()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of tests where the house is."""
+    node.workerinput["house"] = node.config.stash[TOLD]
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Server, worker, keeper, edge and traffic; every program ends with the session, by its id."""
-    home = tmp_path_factory.mktemp("house")
-    logs = home / "logs"
-    logs.mkdir()
+def house(request: pytest.FixtureRequest) -> Iterator[House]:
+    """The house that was built for this session, else one of this process's own."""
+    given = getattr(request.config, "workerinput", {})
     before = dict(os.environ)
-    # A machine that runs tests may be slow; that is not what is tested here.
-    ours = {
-        "PHASEGATE_WAIT_IN_PLACE": WAIT_IN_PLACE,
-        "PHASEGATE_PLANS": plans_setting(),
-        "PHASEGATE_API_TIMEOUT": "60",
-    }
-    processes = Processes(logs, {**environment(home), **HARDENED, **ours})
-    try:
-        bad = ("0.1.13-errors",)
-        stage = set_up(processes, home, versions=bad, rate=RATE, say=print, deploy=("--all",))
-        with prefect_client(processes.env) as client:
-            yield House(stage=stage, processes=processes, settings=Settings(), client=client)
-    finally:
-        processes.end_all()
-        _restore(before)
+    with ExitStack() as ending:
+        ending.callback(_restore, before)
+        if "house" in given:
+            yield ending.enter_context(_entered(heard(given["house"]), lane=int(given["workerid"][2:])))
+        else:
+            yield ending.enter_context(_entered(ending.enter_context(built(1)), lane=0))
+
+
+@contextmanager
+def _entered(house: Built, *, lane: int) -> Iterator[House]:
+    """The settings of this process are those of every program in the house."""
+    ours = {name: value for name, value in house.env.items() if name.startswith(("PHASEGATE_", "PREFECT_"))}
+    os.environ.update(ours)
+    with prefect_client(house.env) as client:
+        yield House(
+            stage=house.stage,
+            service=house.services[lane],
+            env=house.env,
+            settings=Settings(),
+            client=client,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from examples.demo.processes import Processes
-from examples.demo.stage import GOOD, SERVICE, Stage
+from examples.demo.stage import GOOD, Stage
 from phasegate.actions.outside import Outside
 from phasegate.domain.events import Recorded
 from phasegate.domain.ledger import ReleaseState
@@ -53,18 +52,15 @@ class House:
     """
     The world of the tests.
 
-    *settings* are those of every program in it, *stage* says where things are, *client* reaches Prefect.
+    *service* is the one that this process of tests releases; others may release theirs at the same time.
+    *env* is the environment of every program in it, *stage* says where things are, *client* reaches Prefect.
     """
 
     stage: Stage
-    processes: Processes
+    service: str
+    env: dict[str, str]
     settings: Settings
     client: httpx.Client
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The environment of every program of the house."""
-        return self.processes.env
 
     async def phasegate(self, *arguments: str, limit: float = LIMIT, **env: str) -> Done:
         """Run the program ``phasegate`` to its end; *env* is laid over the house's environment."""
@@ -88,7 +84,7 @@ class House:
         """The arguments that release a bundle of *version* under *plan*."""
         path = bundle or str(self.stage.bundles[version])
         who = ("--requested-by", "Linus", "--reason", f"release {version} in a test")
-        return ("release", "--service", SERVICE, "--plan", plan, "--bundle", path, *who)
+        return ("release", "--service", self.service, "--plan", plan, "--bundle", path, *who)
 
     async def start(self, version: str, plan: str) -> Started:
         """Start a release through the program and return at once."""
@@ -129,7 +125,7 @@ class House:
     async def weights(self) -> dict[str, float]:
         """Id of each version that takes traffic -> weight, read from the edge."""
         async with self.hands() as hands:
-            live = await hands.target.live(SERVICE)
+            live = await hands.target.live(self.service)
         assert live is not None
         return {share.version: share.weight for share in live.split.shares if share.weight}
 
@@ -138,7 +134,7 @@ class House:
         weights = await self.weights()
         assert list(weights.values()) == [100], weights
         async with self.hands() as hands:
-            return next(known for known in await hands.target.versions(SERVICE) if known.id in weights)
+            return next(known for known in await hands.target.versions(self.service) if known.id in weights)
 
     async def next_good(self) -> str:
         """The good version that does not serve now, to be released next."""
@@ -146,11 +142,11 @@ class House:
         return GOOD[0] if now == GOOD[1] else GOOD[1]
 
     async def opened(self) -> str:
-        """Wait for a release to become active; its name."""
+        """Wait for a release of the service to become active; its name."""
 
         async def active() -> str | None:
             async with self.hands() as hands:
-                rows = await hands.journal.ledger.releases(active=True)
+                rows = await hands.journal.ledger.releases(service=self.service, active=True)
             return rows[0].release if rows else None
 
         return await condition(active, limit=LIMIT)
@@ -205,15 +201,11 @@ class House:
         """How often production was really uploaded to and its split written, since the calls were cleared."""
         calls = await self.edge("GET", "calls")
         done = [call for call in calls if call["method"] in {"POST", "PUT"} and call["acted"] == 200]
-        paths = [call["path"] for call in done if f"/scripts/{SERVICE}/" in call["path"]]
+        paths = [call["path"] for call in done if f"/scripts/{self.service}/" in call["path"]]
         return {
             "uploads": sum(path.endswith("/versions") for path in paths),
             "splits": sum(path.endswith("/deployments") for path in paths),
         }
-
-    async def log(self, name: str) -> str:
-        """What a program of the house has written."""
-        return await asyncio.to_thread((self.processes.logs / f"{name}.log").read_text)
 
 
 def started(text: str) -> Started:

@@ -6,7 +6,7 @@ from phasegate.domain.events import Outcome
 from phasegate.domain.plan import Environment
 from phasegate.domain.versions import Split
 from phasegate.wiring import read_bundle
-from tests.e2e.house import SERVICE, House
+from tests.e2e.house import House
 from tests.e2e.test_e2e_refused import set_split
 from tests.e2e.test_e2e_taken_back import under_traffic
 
@@ -52,7 +52,7 @@ async def test_the_way_back_is_said_before_a_release(house: House):
     """
     Anybody may ask at any time; nothing is written.
     """
-    done = await house.phasegate("preflight", SERVICE)
+    done = await house.phasegate("preflight", house.service)
     unknown = await house.phasegate("preflight", "no-such-worker")
 
     assert done.code == 0, done.err
@@ -64,6 +64,7 @@ async def uploaded(house: House, version: str) -> str:
     """A version that somebody else uploads; its id."""
     async with house.hands() as hands:
         bundle = read_bundle(house.settings, str(house.stage.bundles[version]))
-        return (
-            await hands.target.upload(SERVICE, bundle, environment=Environment.PRODUCTION, release="by hand")
-        ).id
+        theirs = await hands.target.upload(
+            house.service, bundle, environment=Environment.PRODUCTION, release="by hand"
+        )
+        return theirs.id

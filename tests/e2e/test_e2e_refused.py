@@ -4,11 +4,12 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
 
-from examples.demo.stage import GOOD, SERVICE
+from examples.demo.stage import GOOD
 from phasegate.actions.opening import open_release
 from phasegate.actions.rollback import close
 from phasegate.domain.events import Candidate, Outcome
@@ -19,7 +20,9 @@ from tests.e2e.house import House
 
 pytestmark = pytest.mark.e2e
 
-WHO = ("--requested-by", "Linus")
+# By these the runs are told from those that other tests start meanwhile.
+REFUSED = "Margaret"
+WHO = ("--requested-by", REFUSED)
 
 
 async def test_bad_input_ends_with_one_line_and_starts_nothing(house: House):
@@ -27,7 +30,7 @@ async def test_bad_input_ends_with_one_line_and_starts_nothing(house: House):
     Whoever typed it can correct it at once, from what the line says.
     """
     bundle = str(house.stage.bundles[GOOD[0]])
-    usual = {"--service": SERVICE, "--plan": "quick", "--reason": "a test", "--bundle": bundle}
+    usual = {"--service": house.service, "--plan": "quick", "--reason": "a test", "--bundle": bundle}
     wrong = {
         "sooner": usual | {"--plan": "sooner"},
         "nowhere": usual | {"--bundle": "nowhere/bundle"},
@@ -53,7 +56,7 @@ async def test_the_api_refuses_a_wrong_parameter_before_a_run_exists(house: Hous
     The schema of the deployment guards whoever starts a release without our program.
     """
     deployment = await house.prefect("GET", "/deployments/name/release/release")
-    body = {"parameters": {"service": "Bad Name!", "reason": "x", "requested_by": "Linus"}}
+    body = {"parameters": {"service": "Bad Name!", "reason": "x", "requested_by": REFUSED}}
     runs = await count_of_runs(house)
 
     with pytest.raises(httpx.HTTPStatusError) as refused:
@@ -96,12 +99,12 @@ async def test_a_service_that_is_split_already_is_refused(house: House):
 @asynccontextmanager
 async def an_active_release(house: House) -> AsyncIterator[str]:
     """A release that was opened by somebody else and is driven by no run; it is closed at the end."""
-    name = f"{SERVICE}-{uuid.uuid4().hex[:8]}"
+    name = f"{house.service}-{uuid.uuid4().hex[:8]}"
     async with house.hands() as hands:
         await open_release(
             hands,
             name,
-            service=SERVICE,
+            service=house.service,
             plan=read_plan(house.settings, "quick"),
             candidate=Candidate(bundle="elsewhere", digest="0" * 64, tag="elsewhere"),
             reason="it is first",
@@ -120,7 +123,7 @@ async def split_by_hand(house: House) -> AsyncIterator[None]:
     async with house.hands() as hands:
         bundle = read_bundle(house.settings, str(house.stage.bundles[await house.next_good()]))
         other = await hands.target.upload(
-            SERVICE, bundle, environment=Environment.PRODUCTION, release="by hand"
+            house.service, bundle, environment=Environment.PRODUCTION, release="by hand"
         )
         shares = (Share(version=good.id, weight=80), Share(version=other.id, weight=20))
         await set_split(house, Split(shares=shares))
@@ -133,9 +136,9 @@ async def split_by_hand(house: House) -> AsyncIterator[None]:
 async def set_split(house: House, split: Split) -> None:
     """Write a split as an operator would, on top of what is live."""
     async with house.hands() as hands:
-        live = await hands.target.live(SERVICE)
+        live = await hands.target.live(house.service)
         assert live is not None
-        await hands.target.set_split(SERVICE, split, message="by hand", was=live.id)
+        await hands.target.set_split(house.service, split, message="by hand", was=live.id)
 
 
 async def one_watch(house: House) -> dict[str, object]:
@@ -145,16 +148,21 @@ async def one_watch(house: House) -> dict[str, object]:
     return await house.run_over(run["id"])
 
 
-async def newest_run(house: House) -> dict[str, object]:
-    """The release run that was started last."""
-    wanted = {"flows": {"name": {"any_": ["release"]}}, "sort": "EXPECTED_START_TIME_DESC", "limit": 1}
-    runs: list[dict[str, object]] = await house.prefect("POST", "/flow_runs/filter", wanted)
-    return runs[0]
+async def newest_run(house: House) -> dict[str, Any]:
+    """The run of the service's that was started last."""
+    return next(run for run in await runs(house) if run["parameters"]["service"] == house.service)
 
 
 async def count_of_runs(house: House) -> int:
-    """How many runs of the release flow there are."""
-    return int(await house.prefect("POST", "/flow_runs/count", {"flows": {"name": {"any_": ["release"]}}}))
+    """How many runs there are that these tests have asked for by name."""
+    return len([run for run in await runs(house) if run["parameters"]["requested_by"] == REFUSED])
+
+
+async def runs(house: House) -> list[dict[str, Any]]:
+    """The runs of the release flow, newest first."""
+    wanted = {"flows": {"name": {"any_": ["release"]}}, "sort": "EXPECTED_START_TIME_DESC", "limit": 200}
+    found: list[dict[str, Any]] = await house.prefect("POST", "/flow_runs/filter", wanted)
+    return found
 
 
 def flat(options: dict[str, str]) -> list[str]:

@@ -75,9 +75,9 @@ def under_traffic(state: ReleaseState) -> bool:
 
 
 async def newest(house: House) -> str:
-    """The release that was opened last."""
+    """The service's release that was opened last."""
     async with house.hands() as hands:
-        return (await hands.journal.ledger.releases())[0].release
+        return (await hands.journal.ledger.releases(service=house.service))[0].release
 
 
 async def subflows(house: House, run: str) -> list[str]:
