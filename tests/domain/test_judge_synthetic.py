@@ -93,7 +93,7 @@ def test_requests_that_both_versions_fail_accuse_nobody():
 
 def test_requests_that_always_fail_now_and_then_accuse_nobody():
     """
-    Two in a hundred fail on both versions for two hours: the plan hopes for less, the control shows what is usual.
+    Two in a hundred fail on both versions for two hours: the control shows what is usual.
     """
     rng, plan = random.Random(7), a_plan(synthetic=ASKED)
     harmful = 0

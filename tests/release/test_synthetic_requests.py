@@ -33,7 +33,7 @@ ASKED = {
 }
 
 
-def planned(world: Stage, *, seconds: int = 60, warns: int = 3, **asked: object) -> RolloutPlan:
+def planned(world: Stage, *, seconds: int = 60, warns: int = 6, **asked: object) -> RolloutPlan:
     """The demo's plan: a canary of so many seconds, taken back by counts alone, with synthetic requests."""
     plan = only_error_rate(world.plan())
     soak = Soak(duration=seconds * SECOND, extensions=0)
@@ -108,7 +108,7 @@ async def test_a_harmless_version_without_users_goes_on_as_the_plan_says(tmp_pat
     What silence would have held is accepted where the plan accepts low traffic, with what it rests on.
     """
     async with stage(tmp_path, "0.1.12") as world:
-        plan = planned(world, seconds=14, warns=4, requests=[MATERIALS], writes="", rate=4)
+        plan = planned(world, seconds=18, requests=[MATERIALS], writes="", rate=4)
         await opened(world, "0.1.12", plan)
 
         async def over() -> bool:

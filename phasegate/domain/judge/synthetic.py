@@ -118,7 +118,7 @@ class Answers:
         return (*broken, self._compared(self.until))
 
     def _beside(self, limit: absolute.Limit) -> absolute.Limit:
-        """A good version fails these requests no more often than the control does, whatever the plan hopes."""
+        """A good version fails these requests no more often than the control, whatever the plan hopes."""
         bad, total = self.pool.control.pairs[limit.measure.slot]
         return replace(limit, good=max(limit.good, (bad + 0.5) / (total + WEIGHT)))
 
