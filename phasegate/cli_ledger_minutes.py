@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from phasegate.actions.collecting import staging_name
+from phasegate.actions.marking import synthetic_name
 from phasegate.actions.remembering import history_name
 from phasegate.adapters.ledger_sql import SqlLedger
 from phasegate.adapters.minutes_csv import write_csv
@@ -69,6 +70,7 @@ async def _watched(ledger: SqlLedger, state: ReleaseState, environment: Environm
         # The front door holds the Worker's name, and the staging Worker's name holds the service's.
         probes=tuple(probe for probe in probes if (staging in probe.url) is in_staging),
         history=() if in_staging else await ledger.minutes(state.release, history_name(state.service)),
+        synthetic=() if in_staging else await ledger.minutes(state.release, synthetic_name(state.service)),
     )
 
 
@@ -77,4 +79,6 @@ def _text(recording: Recording, form: str) -> str:
         return write_json(recording)
     if recording.production is None:
         raise Refused(f"{recording.release} never reached production; only --format json holds its staging")
+    if recording.production.synthetic:
+        click.echo("synthetic requests are not of users and left out; --format json has them", err=True)
     return write_csv(recording.production)

@@ -15,6 +15,7 @@ from phasegate.domain.observation import Batch, Minute, Probe
 from phasegate.domain.plan import Environment, HealthContract, Load, Validation
 from phasegate.domain.sources import Invocations
 from phasegate.domain.standing import Obstacle
+from phasegate.domain.synthetic import SyntheticRequest
 from phasegate.domain.versions import LiveSplit, Split, Version
 
 
@@ -56,7 +57,6 @@ class Target(Protocol):
         Make the bundle a version without sending it traffic.
 
         The same release and bundle give the same version, however often it is called.
-
         Raises BundleError when the platform refuses it, with the platform's words.
         """
 
@@ -146,11 +146,21 @@ class SecondSource(Protocol):
         """What each version served in ``[since, until)``, and the question in words. Raises MetricsAway."""
 
 
+class Marked(Protocol):
+    """A source of metrics that recognises requests of our own by their user agent."""
+
+    async def marked(self, worker: str, *, since: datetime, until: datetime, cuts: tuple[int, ...]) -> Minute:
+        """What requests of our own did in ``[since, until)``. Raises MetricsAway."""
+
+
 class Checks(Protocol):
     """What is asked of the service itself, through its front door."""
 
     async def health(self, url: str, contract: HealthContract, *, overrides: str = "") -> Probe:
         """One health check; never raises for what the service does. *overrides*: the override header."""
+
+    async def ask(self, url: str, request: SyntheticRequest, *, within: timedelta, overrides: str) -> Probe:
+        """One synthetic request; never raises for what the service does, and takes *within* at most."""
 
     async def validate(self, url: str, validation: Validation) -> tuple[Result, ...]:
         """Run the validation program against staging and read its results."""

@@ -78,13 +78,14 @@ async def _build(settings: Settings, role: str, stack: AsyncExitStack) -> Outsid
         journal=Journal(ledger, clock, driver=driver_name(role)),
         target=CloudflareTarget(rollout, reader=reader, front_door=settings.front_door),
         database=CloudflareD1(migrate),
-        metrics=CloudflareTelemetry(reader),
+        metrics=(telemetry := CloudflareTelemetry(reader)),
         checks=checks,
         channels=await _channels(settings, clock, stack),
         runs=runs,
         clock=clock,
         pictures=MarkdownPictures(),
         second=CloudflareAnalytics(reader),
+        marked=telemetry,
     )
 
 

@@ -18,7 +18,8 @@ from phasegate.actions.collecting import (
 )
 from phasegate.actions.drift import refuse_foreign
 from phasegate.actions.inquiring import inquire, unasked
-from phasegate.actions.judging import Judging, News
+from phasegate.actions.judging import EVERYTHING, Judging, News
+from phasegate.actions.marking import sends
 from phasegate.actions.outside import Outside
 from phasegate.actions.sharing import note_share
 from phasegate.domain.checklist import Outcome, open_items
@@ -65,14 +66,15 @@ async def look(outside: Outside, state: ReleaseState, judging: Judging) -> Verdi
     lately = known.probed is not None and timedelta(0) <= now - known.probed < pause(state)
     # Without counts the health check is all that can show harm.
     probed = Probed() if lately else await _probed(outside, state, known.probed)
-    away = found is None
-    return await judging.verdict(outside, state, away=away, news=_news(found, probed, lately=lately))
+    # Synthetic requests are stored beside the look, which must not wait for a later one to see them.
+    news = EVERYTHING if sends(state) else _news(found, probed, lately=lately)
+    return await judging.verdict(outside, state, away=found is None, news=news)
 
 
 def _news(found: Collected | None, probed: Probed, *, lately: bool) -> News | None:
     """What this look has stored itself need not be read back; None when there was nothing."""
     if found is None:
-        return News(whole=False)
+        return EVERYTHING
     if lately and not found.minutes:
         return None
     return News(found.minutes, probed.probes, whole=found.own and probed.whole)
@@ -151,10 +153,13 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
         release, lambda s: None if s.aborting else Judged(verdict=verdict, final=True)
     )
     if verdict.finding is Finding.HARMFUL:
-        because = verdict.because()
-        await outside.journal.record(
-            release, lambda s: None if s.aborting else Breached(phase=phase.name, because=because)
+        breach = Breached(
+            phase=phase.name,
+            because=verdict.because(),
+            judged_until=verdict.judged_until,
+            synthetic_until=verdict.synthetic_until,
         )
+        await outside.journal.record(release, lambda s: None if s.aborting else breach)
     await _fail_checks(outside, release, phase)
     state = await outside.journal.state(release)
     if state.aborting:
@@ -162,7 +167,8 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
     if phase.takes_traffic:
         await refuse_foreign(outside, release)
         state = await note_share(outside, release, phase)
-    decision = await _with_power(outside, state, phase, _decide(state, phase, verdict))
+    nobody = verdict.synthetic and await _nobody_came(outside, state, phase)
+    decision = await _with_power(outside, state, phase, _decide(state, phase, verdict, nobody=nobody))
     if decision.action is Action.PROMOTE and phase.name not in state.holds_passed:
         decision = unasked(state, phase) or decision
     await outside.journal.record(
@@ -171,18 +177,26 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
     return decision
 
 
-def _decide(state: ReleaseState, phase: Phase, verdict: Verdict) -> Decision:
+async def _nobody_came(outside: Outside, state: ReleaseState, phase: Phase) -> bool:
+    """Whether not one user used either version in *phase*: then there is no share to observe."""
+    since = state.soaks[phase.name].since
+    minutes = await outside.journal.ledger.minutes(state.release, state.service, after=since)
+    return not any(minute.counts or minute.unattributed for minute in minutes)
+
+
+def _decide(state: ReleaseState, phase: Phase, verdict: Verdict, *, nobody: bool) -> Decision:
     """
     A passed gate was asked about an accepted verdict: only silence or harm undoes that.
 
-    A split that the traffic does not follow was not tested, whatever the counts say.
+    A split that the traffic does not follow was not tested, whatever the counts say. Where *nobody*
+    came, both versions have at least answered synthetic requests through that split.
     """
     extended = state.soaks[phase.name].extended
     decision = decide(phase, verdict, extended=extended, approved=phase.name in state.holds_passed)
     asked = phase.name in state.gates_passed and not verdict.silent and not verdict.violated
     if asked and decision.action in (Action.EXTEND, Action.ASK):
         decision = Decision(action=Action.PROMOTE, because=verdict.reasons)
-    unseen = phase.takes_traffic and phase.name not in state.followed and phase.name not in state.holds_passed
+    unseen = phase.takes_traffic and phase.name not in (*state.followed, *state.holds_passed) and not nobody
     if decision.action is Action.PROMOTE and unseen:
         return _not_followed(phase, extended)
     if decision.action is Action.PROMOTE and phase.name not in state.holds_passed:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from phasegate.actions.marking import without_own
 from phasegate.actions.outside import Outside
 from phasegate.actions.remembering import remember
 from phasegate.domain.ledger import ReleaseState
@@ -69,6 +70,8 @@ async def _collect(
     # asked for when the source has just answered, so that one that is away is not waited for twice.
     if stored is None and batch.minutes and worker == state.service:
         await remember(outside, state, before=first)
+    if worker == state.service:
+        batch = batch.model_copy(update={"minutes": await without_own(outside, state, batch.minutes)})
     if not batch.minutes:
         return Collected(batch)
     new = await ledger.add_minutes(state.release, worker, batch.minutes)

@@ -93,12 +93,20 @@ def _labels(state: ReleaseState) -> dict[str, str]:
 
 
 def _row(version: str, minutes: tuple[Minute, ...], found: tuple[Invocations, ...]) -> Compared:
-    """The stored counts are rows; times their sampling they are requests, as the second source counts."""
+    """The stored counts are rows; times their sampling they are requests, as the second source counts them,
+    ours among them."""
+    own = [(minute.sampling, count) for minute in minutes for count in minute.own if count.version == version]
     nothing = Invocations(version=version, requests=0, errors=0)
     return Compared(
         version=version,
-        requests=round(sum(minute.total(version) * minute.sampling for minute in minutes)),
-        errors=round(sum(minute.errors(version) * minute.sampling for minute in minutes)),
+        requests=round(
+            sum(minute.total(version) * minute.sampling for minute in minutes)
+            + sum(sampling * count.total for sampling, count in own)
+        ),
+        errors=round(
+            sum(minute.errors(version) * minute.sampling for minute in minutes)
+            + sum(sampling * count.errors for sampling, count in own)
+        ),
         second=next((each for each in found if each.version == version), nothing),
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from phasegate.actions.collecting import staging_name
+from phasegate.actions.marking import sends, synthetic_name
 from phasegate.actions.outside import Outside
 from phasegate.actions.remembering import history
 from phasegate.domain.judge import Judge
@@ -24,6 +25,7 @@ class Bench:
     read_until: datetime | None = None
     probed_until: datetime | None = None
     counted_until: datetime | None = None
+    asked_until: datetime | None = None
     looked_at: datetime | None = None
 
 
@@ -108,6 +110,9 @@ class Judging:
         if minutes and bench.read_until is None and _environment(state) is Environment.PRODUCTION:
             for minute in await history(outside, state):
                 bench.judge.learn(minute)
+        if sends(state) and _environment(state) is Environment.PRODUCTION:
+            asked = synthetic_name(state.service)
+            minutes += await ledger.minutes(state.release, asked, after=bench.asked_until)
         probes = await ledger.probes(state.release, after=bench.probed_until)
         environment = _environment(state)
         entries = [
@@ -136,6 +141,8 @@ def _feed(bench: Bench, what: Seen) -> None:
     match what:
         case Entry():
             bench.phases = (*bench.phases, what.phase)
+        case Minute(synthetic=True):
+            bench.asked_until = what.start
         case Minute():
             bench.read_until, bench.counted_until = what.start, what.end
         case Probe():

@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from phasegate.actions.journal import Journal
-from phasegate.ports import Channel, Checks, Clock, Database, Metrics, Pictures, Runs, SecondSource, Target
+from phasegate.ports import (
+    Channel,
+    Checks,
+    Clock,
+    Database,
+    Marked,
+    Metrics,
+    Pictures,
+    Runs,
+    SecondSource,
+    Target,
+)
 
 
 @dataclass(frozen=True)
@@ -13,7 +24,7 @@ class Outside:
     The ports of one driver (a run or a keeper).
 
     ``channels`` maps a plan's channel name to its adapter; without a ``second`` source of
-    metrics nothing is compared.
+    metrics nothing is compared, without ``marked`` no synthetic request is sent.
     """
 
     journal: Journal
@@ -26,3 +37,4 @@ class Outside:
     clock: Clock
     pictures: Pictures
     second: SecondSource | None = None
+    marked: Marked | None = None

@@ -19,6 +19,7 @@ from phasegate.domain.checklist import Result
 from phasegate.domain.observation import Probe
 from phasegate.domain.plan import HealthContract, Load, Validation
 from phasegate.domain.quantities import format_duration
+from phasegate.domain.synthetic import USER_AGENT, SyntheticRequest
 from phasegate.ports import Clock
 
 OVERRIDES = "Cloudflare-Workers-Version-Overrides"
@@ -51,7 +52,7 @@ class HttpChecks:
         limits = httpx.Limits(max_keepalive_connections=0)
         self._client = httpx.AsyncClient(
             transport=LocalhostTransport(limits=limits),
-            headers={"User-Agent": "phasegate"},
+            headers={"User-Agent": USER_AGENT},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
 
@@ -86,6 +87,25 @@ class HttpChecks:
             faults=faults,
         )
 
+    async def ask(self, url: str, request: SyntheticRequest, *, within: timedelta, overrides: str) -> Probe:
+        """Send *request* once; any other status than the one asked for is a fault, and so is no answer."""
+        at, address = self._clock.now(), url.rstrip("/") + request.path
+        began = time.perf_counter()
+        answer = await self._ask(address, within, overrides=overrides, request=request)
+        elapsed = timedelta(seconds=time.perf_counter() - began)
+        if isinstance(answer, str):
+            return Probe(at=at, ok=False, url=address, elapsed=elapsed, faults=(answer,))
+        faults = () if answer.status == request.status else (f"status {answer.status}, not {request.status}",)
+        return Probe(
+            at=at,
+            ok=not faults,
+            url=address,
+            status=answer.status,
+            elapsed=elapsed,
+            served_by=_served_by(_object(answer.body), answer.headers),
+            faults=faults,
+        )
+
     async def validate(self, url: str, validation: Validation) -> tuple[Result, ...]:
         """Run the validation program with STAGING_URL set to *url* and read its results."""
         return await run_validation(url, validation, project=self._project, clock=self._clock)
@@ -94,19 +114,25 @@ class HttpChecks:
         """Run the open-loop load test; times in milliseconds, ``error_rate`` as a fraction."""
         return await run_load_check(url, load, project=self._project)
 
-    async def _ask(self, address: str, limit: timedelta, *, overrides: str) -> _Answer | str:
+    async def _ask(
+        self, address: str, limit: timedelta, *, overrides: str, request: SyntheticRequest | None = None
+    ) -> _Answer | str:
         headers = {"Accept": "application/json", **({OVERRIDES: overrides} if overrides else {})}
+        body = request.body if request else ""
+        headers |= {"Content-Type": "application/json"} if body else {}
         try:
             async with asyncio.timeout(limit.total_seconds()):
-                return await self._get(address, headers)
+                return await self._send(request.method if request else "GET", address, headers, body)
         except (TimeoutError, httpx.TimeoutException):
             return f"no answer within {format_duration(limit)}"
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return f"no answer: {str(error) or type(error).__name__}"
 
-    async def _get(self, address: str, headers: dict[str, str]) -> _Answer:
-        body = b""
-        async with self._client.stream("GET", address, headers=headers, timeout=None) as response:
+    async def _send(self, method: str, address: str, headers: dict[str, str], content: str) -> _Answer:
+        body, sent = b"", content.encode() or None
+        async with self._client.stream(
+            method, address, headers=headers, content=sent, timeout=None
+        ) as response:
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > LONGEST_BODY:

@@ -15,12 +15,14 @@ from phasegate.domain.outage import Stalled
 from phasegate.domain.outbox import Delivered, Notice
 from phasegate.domain.plan import Environment
 from phasegate.domain.questions import Answered, AnswerRefused, Asked, Choice, Expired, Withdrawn
-from phasegate.domain.sources import CrossChecked
+from phasegate.domain.sources import CrossChecked, SyntheticChecked
 from phasegate.domain.standing import Examined, RestoreRefused
+from phasegate.domain.synthetic import SyntheticSending
 from phasegate.domain.verdict import Reason, Verdict
 from phasegate.domain.versions import LiveSplit, Split, Version
 
 __all__ = ["AnswerRefused", "Answered", "Asked", "Choice", "CrossChecked", "Delivered", "DriftSettled"]
+__all__ += ["SyntheticChecked", "SyntheticSending"]
 __all__ += ["Drifted", "Examined", "Expired", "Notice", "RestoreRefused", "Settling", "Withdrawn"]
 
 
@@ -172,11 +174,13 @@ class Decided(Happening):
 
 
 class Breached(Happening):
-    """A rollback threshold was exceeded."""
+    """A rollback threshold was exceeded; the evidence reached until then, in each of its sources."""
 
     kind: Literal["breached"] = "breached"
     phase: str
     because: tuple[Reason, ...] = Field(min_length=1)
+    judged_until: datetime | None = None
+    synthetic_until: datetime | None = None
 
 
 class AbortAsked(Happening):
@@ -262,6 +266,8 @@ Event = Annotated[
     | Examined
     | RestoreRefused
     | CrossChecked
+    | SyntheticSending
+    | SyntheticChecked
     | Verified
     | Recovered
     | Notice

@@ -176,6 +176,8 @@ _FOLD: dict[str, Any] = {
     "examined": lambda s, r: {"examined": r.event},
     "restore-refused": lambda s, r: {"refusal": r.event, "refused_at": r.at},
     "cross-checked": lambda s, r: {"cross_checked": r.event},
+    "synthetic-sending": lambda s, r: {"synthetic": r.event},
+    "synthetic-checked": lambda s, r: {"synthetic_checked": r.event},
     **dict.fromkeys(database.KINDS, _database),
     "verified": lambda s, r: {"verified": r.event},
     "recovered": lambda s, r: {"recovered": r.event},

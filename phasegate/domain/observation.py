@@ -29,7 +29,10 @@ class Minute(BaseModel):
 
     No counts at all means that nobody was served (or nothing was seen): neither
     healthy nor harmful. ``unattributed`` counts rows that named no version. Counts are
-    rows really stored, and one row stands for ``sampling`` requests.
+    rows really stored, and one row stands for ``sampling`` requests. ``own`` is what was taken out
+    of the counts because we sent it. A ``synthetic`` interval holds requests of our own alone, as
+    their sender counted them: an error is any other answer than the one asked for, and none; ``own``
+    is then what was answered at all.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +43,8 @@ class Minute(BaseModel):
     unattributed: int = 0
     sampling: float = 1.0
     query: str = ""
+    own: tuple[Counts, ...] = ()
+    synthetic: bool = False
 
     @property
     def end(self) -> datetime:

@@ -10,6 +10,7 @@ from pydantic import Field
 from phasegate.domain.checklist import Item
 from phasegate.domain.criteria import RollbackThreshold, Rule, SuccessCriterion
 from phasegate.domain.quantities import Duration
+from phasegate.domain.synthetic import Synthetic
 
 NAME = r"^[a-z][a-z0-9-]*$"
 
@@ -82,6 +83,9 @@ class Phase(Rule):
     success: tuple[SuccessCriterion, ...] = Field(description="All must hold before the next phase.")
     rollback: tuple[RollbackThreshold, ...] = Field(description="Any of them takes the version back.")
     low_traffic: LowTraffic = Field(description="What happens when the criteria stay unproven.")
+    synthetic: Synthetic | None = Field(
+        default=None, description="Instead of the plan's own; `{when: never}` sends none in this phase."
+    )
     validation: Validation | None = None
     load: Load | None = None
     checklist: tuple[Item, ...] = ()
@@ -96,3 +100,8 @@ class Phase(Rule):
     def takes_traffic(self) -> bool:
         """Whether production requests reach the new version in this phase."""
         return self.environment is Environment.PRODUCTION and self.weight > 0
+
+    @property
+    def has_control(self) -> bool:
+        """Whether the known-good version serves beside the new one, to be compared with it."""
+        return self.takes_traffic and self.weight < 100

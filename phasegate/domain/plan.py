@@ -32,6 +32,7 @@ from phasegate.domain.quantities import Duration, Rate
 from phasegate.domain.safety import Faults, unsafe
 from phasegate.domain.sources import CrossCheck
 from phasegate.domain.standing import OverSecrets
+from phasegate.domain.synthetic import Synthetic
 
 __all__ = [
     "NAME",
@@ -56,6 +57,7 @@ __all__ = [
     "Recovery",
     "RolloutPlan",
     "Soak",
+    "Synthetic",
     "Telemetry",
     "Upkeep",
     "Validation",
@@ -198,6 +200,9 @@ class RolloutPlan(Rule):
     )
     health: HealthContract
     telemetry: Telemetry
+    synthetic: Synthetic | None = Field(
+        default=None, description="Requests that are sent while users are too few to judge by; null: none."
+    )
     comparison: Comparison = Comparison()
     recovery: Recovery
     outage: Outage = Outage()

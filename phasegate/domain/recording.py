@@ -36,7 +36,8 @@ class Watched(BaseModel):
 
     ``control`` and ``canary`` are version ids as the counts carry them; staging has no control.
     ``history`` is what the service did before the release, in intervals of any length.
-    ``probes`` is None where health checks were not recorded at all.
+    ``probes`` is None where health checks were not recorded at all. ``synthetic`` are intervals of
+    requests of our own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +50,7 @@ class Watched(BaseModel):
     minutes: tuple[Minute, ...]
     probes: tuple[Probe, ...] | None = None
     history: tuple[Minute, ...] = ()
+    synthetic: tuple[Minute, ...] = ()
 
 
 class RecordedBreach(BaseModel):
@@ -59,6 +61,8 @@ class RecordedBreach(BaseModel):
     phase: str
     at: datetime
     because: tuple[Reason, ...]
+    judged_until: datetime | None = None
+    synthetic_until: datetime | None = None
 
 
 class Recording(BaseModel):
@@ -98,6 +102,7 @@ def watched(
     minutes: tuple[Minute, ...],
     probes: tuple[Probe, ...],
     history: tuple[Minute, ...] = (),
+    synthetic: tuple[Minute, ...] = (),
 ) -> Watched | None:
     """What the ledger holds of one environment of a release; None when no version was ever there."""
     version = state.uploaded.get(environment)
@@ -112,6 +117,7 @@ def watched(
         minutes=minutes,
         probes=probes,
         history=history,
+        synthetic=synthetic,
     )
 
 
@@ -124,7 +130,13 @@ def record(rows: tuple[e.Recorded, ...], seen: Iterable[Watched]) -> Recording:
         watched=tuple(seen),
         verdicts=tuple(row.event.verdict for row in rows if isinstance(row.event, e.Judged)),
         breaches=tuple(
-            RecordedBreach(phase=row.event.phase, at=row.at, because=row.event.because)
+            RecordedBreach(
+                phase=row.event.phase,
+                at=row.at,
+                because=row.event.because,
+                judged_until=row.event.judged_until,
+                synthetic_until=row.event.synthetic_until,
+            )
             for row in rows
             if isinstance(row.event, e.Breached)
         ),

@@ -16,6 +16,7 @@ from phasegate.domain.criteria import ASKED_OF_PEOPLE, Level, RollbackThreshold
 from phasegate.domain.phase import Environment, Gate, Phase
 from phasegate.domain.quantities import format_duration as said
 from phasegate.domain.quantities import format_rate
+from phasegate.domain.synthetic import unsafe_synthetic
 
 if TYPE_CHECKING:
     from phasegate.domain.plan import RolloutPlan
@@ -56,6 +57,7 @@ def unsafe(plan: "RolloutPlan") -> tuple[Fault, ...]:
         _contradictions,
         _health,
         _checklists,
+        _synthetic,
     )
     return tuple(chain.from_iterable(rule(plan) for rule in rules))
 
@@ -223,6 +225,11 @@ def _health(plan: "RolloutPlan") -> Iterator[Fault]:
                     f"{said(rule.failing_for)} while health is asked every {said(plan.health.every)}; "
                     f"allowed: at least {said(plan.health.every)}",
                 )
+
+
+def _synthetic(plan: "RolloutPlan") -> Iterator[Fault]:
+    for path, says in unsafe_synthetic(plan):
+        yield Fault(path, says)
 
 
 def _checklists(plan: "RolloutPlan") -> Iterator[Fault]:

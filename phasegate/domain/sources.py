@@ -66,11 +66,45 @@ class CrossChecked(Happening):
     query: str = ""
 
 
+class SyntheticChecked(Happening):
+    """
+    Our own requests as telemetry counted them, beside what their sender saw of the same intervals.
+
+    ``second`` of a row is the sender's count of what was answered; its errors are all answers but the
+    one asked for, and none. Health checks are in both.
+    """
+
+    kind: Literal["synthetic-checked"] = "synthetic-checked"
+    phase: str
+    since: datetime
+    until: datetime
+    rows: tuple[Compared, ...]
+    differences: tuple[str, ...] = ()
+
+
 def differences(
     rows: tuple[Compared, ...], rule: CrossCheck, *, labels: Mapping[str, str]
 ) -> tuple[str, ...]:
     """What the two sources say differently about *rows*, in sentences; *labels* names the versions."""
     return tuple(text for row in rows for text in _row(row, rule, labels.get(row.version) or row.version[:8]))
+
+
+def synthetic_differences(rows: tuple[Compared, ...], *, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """What telemetry says differently about our own requests than their sender, in sentences."""
+    return tuple(text for row in rows for text in _synthetic(row, labels.get(row.version) or row.version[:8]))
+
+
+def _synthetic(row: Compared, label: str) -> Iterator[str]:
+    answered, seen, failed = row.second.requests, row.requests, row.second.errors
+    # Stored rows are a sample: four standard errors are no news, and an answer may cross an interval's end.
+    slack = 2 + 4 * (answered * (row.second.sampling - 1)) ** 0.5
+    if not answered - slack <= seen <= answered + failed + slack:
+        yield f"{label}: it answered {answered:,} requests of ours, telemetry counted {seen:,} of them"
+    if failed > row.errors + slack:
+        yield (
+            f"{label}: {failed:,} of {answered:,} requests of ours did not get the answer asked for, "
+            f"telemetry counted {row.errors:,} failed"
+        )
 
 
 def _row(row: Compared, rule: CrossCheck, label: str) -> Iterator[str]:

@@ -75,6 +75,8 @@ class ReleaseState(BaseModel):
     refusal: e.RestoreRefused | None = None
     refused_at: datetime | None = None
     cross_checked: e.CrossChecked | None = None
+    synthetic: e.SyntheticSending | None = None
+    synthetic_checked: e.SyntheticChecked | None = None
     watching_since: datetime | None = None
     roles: tuple[str, ...] = ()
     responses: int = 0

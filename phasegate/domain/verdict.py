@@ -77,6 +77,13 @@ class Verdict(BaseModel):
     silent: bool = Field(
         default=False, description="No data, or the source away, for longer than the plan allows."
     )
+    synthetic: bool = Field(
+        default=False,
+        description="No users, but synthetic requests were answered: the verdict rests on them.",
+    )
+    synthetic_until: datetime | None = Field(
+        default=None, description="The end of the newest interval of synthetic requests that was judged."
+    )
     alerts: tuple[Alert, ...] = ()
     judged_until: datetime | None = None
     age: timedelta = timedelta(0)

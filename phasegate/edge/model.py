@@ -61,7 +61,8 @@ class Invocation:
 
     ``at`` is epoch seconds at arrival, ``wall_ms`` the milliseconds until the last
     byte of the answer. ``outcome`` is Cloudflare's word for the invocation
-    (``ok``, ``exception``, ``canceled``), which a returned HTTP 500 leaves at ``ok``.
+    (``ok``, ``exception``, ``canceled``), which a returned HTTP 500 leaves at ``ok``. ``agent`` is the
+    request's User-Agent, empty when it had none.
     """
 
     at: float
@@ -73,3 +74,4 @@ class Invocation:
     outcome: str
     wall_ms: float
     cpu_ms: float = 0.0
+    agent: str = ""

@@ -49,6 +49,7 @@ class RequestHead:
     host: str = ""
     key: str | None = None
     overrides: str | None = None
+    agent: str = ""
     length: int | None = None
     chunked: bool = False
     expects: bool = False
@@ -81,6 +82,8 @@ def read_head(head: RequestHead) -> RequestHead:
                 head.dropped |= _named(value)
             case b"expect":
                 head.expects = value.lower() == b"100-continue"
+            case b"user-agent":
+                head.agent = value.decode("latin-1")
             case b"cloudflare-workers-version-key":
                 head.key = value.decode("latin-1")
             case b"cloudflare-workers-version-overrides":

@@ -41,7 +41,15 @@ class Target:
     ) -> Invocation:
         """What is recorded of the request."""
         return Invocation(
-            at, self.script, self.version_id, head.method.decode(), head.path, status, outcome, wall_ms
+            at,
+            self.script,
+            self.version_id,
+            head.method.decode(),
+            head.path,
+            status,
+            outcome,
+            wall_ms,
+            agent=head.agent,
         )
 
 

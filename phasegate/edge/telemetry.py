@@ -30,6 +30,7 @@ class Series(NamedTuple):
     status: int
     outcome: str
     sample: float
+    agent: str = ""
 
 
 class Row(NamedTuple):
@@ -121,6 +122,7 @@ class Telemetry:
             invocation.status,
             invocation.outcome,
             self.sampling,
+            invocation.agent,
         )
         minute.add(series, invocation)
         self._events += 1

@@ -40,6 +40,7 @@ SERIES_KEYS: dict[str, Callable[[Series], Value]] = {
     "$workers.outcome": lambda series: series.outcome,
     "$workers.event.request.path": lambda series: series.path,
     "$workers.event.request.method": lambda series: series.method,
+    "$workers.event.request.headers.user-agent": lambda series: series.agent or None,
     "$workers.event.response.status": _status,
 }
 ROW_KEYS: dict[str, Callable[[Row], Value]] = {

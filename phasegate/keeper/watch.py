@@ -27,6 +27,7 @@ from phasegate.domain.plan import Environment, Phase
 from phasegate.domain.verdict import Finding, Verdict
 from phasegate.keeper.care import care_for_run
 from phasegate.keeper.show import show
+from phasegate.keeper.synthetic import Sender
 
 log = logging.getLogger("phasegate.keeper")
 CARE = timedelta(seconds=3)
@@ -47,6 +48,10 @@ class Watch:
     shown: dict[str, datetime] = field(default_factory=dict)
     crossed: dict[str, datetime] = field(default_factory=dict)
     comparing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    sender: Sender = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sender = Sender(self.outside)
 
     async def look_at(self, release: str) -> None:
         """Protect one release, then care for its run."""
@@ -120,6 +125,7 @@ class Watch:
         self.crossed.pop(release, None)
         if (comparing := self.comparing.pop(release, None)) is not None:
             comparing.cancel()
+        self.sender.forget(release)
 
     async def _protect(self, state: ReleaseState) -> ReleaseState:
         release = state.release
@@ -159,6 +165,7 @@ class Watch:
             if phase.name not in state.followed:
                 await note_share(self.outside, state.release, phase)
             self._compare_sources(state, phase)
+            self.sender.begin(state, phase)
 
     def _compare_sources(self, state: ReleaseState, phase: Phase) -> None:
         """Beside the look: a second source that hangs must not delay what the first one shows."""
@@ -178,7 +185,8 @@ class Watch:
             log.exception("%s: the sources of metrics could not be compared", state.release)
 
     async def finish(self) -> None:
-        """Let comparisons that are under way come to their end, for a few seconds."""
+        """Let comparisons that are under way come to their end, for a few seconds; nothing more is sent."""
+        await self.sender.finish()
         if running := [task for task in self.comparing.values() if not task.done()]:
             _, late = await asyncio.wait(running, timeout=PARTING)
             for task in late:
@@ -242,7 +250,12 @@ def _show_every(state: ReleaseState) -> timedelta:
 def _breach(state: ReleaseState, verdict: Verdict) -> Event | None:
     if state.aborting or state.ended is not None or state.phase != verdict.phase:
         return None
-    return Breached(phase=verdict.phase, because=verdict.because())
+    return Breached(
+        phase=verdict.phase,
+        because=verdict.because(),
+        judged_until=verdict.judged_until,
+        synthetic_until=verdict.synthetic_until,
+    )
 
 
 def _news(state: ReleaseState, verdict: Verdict) -> Event | None:

@@ -121,6 +121,15 @@ def _cross_checked(e: Any, _: Tags) -> str:
     return f"{e.phase}: metrics compared up to {clock_text(e.until)}: {said}"
 
 
+def _sending(e: Any, _: Tags) -> str:
+    return f"{e.phase}: synthetic requests {'are sent' if e.sending else 'are no longer sent'}: {e.because}"
+
+
+def _synthetic_checked(e: Any, _: Tags) -> str:
+    said = "; ".join(e.differences) or "telemetry counted what their sender saw"
+    return f"{e.phase}: synthetic requests compared up to {clock_text(e.until)}: {said}"
+
+
 def _planned(e: Any, _: Tags) -> str:
     each = [f"{one.name}" + (f" ({'; '.join(one.contracts)})" if one.contracts else "") for one in e.pending]
     return f"{e.environment} database {e.database}: due are {', '.join(each) or 'no migrations'}"
@@ -176,6 +185,8 @@ _WORDS: dict[str, Callable[[Any, Tags], str]] = {
     "examined": _examined,
     "restore-refused": lambda e, _: f"the platform refuses the known-good version: {e.why}",
     "cross-checked": _cross_checked,
+    "synthetic-sending": _sending,
+    "synthetic-checked": _synthetic_checked,
     "verified": lambda e, tags: _with(
         f"after the rollback {name(e.version, tags) or 'no version'} answers "
         + ("and is healthy" if e.ok else "and is not healthy"),

@@ -18,7 +18,7 @@ def heading(recording: Recording, seen: Watched, plan: RolloutPlan) -> str:
     control = f"control {seen.control}" if seen.control else "no control"
     return (
         f"{name}, {seen.environment}: plan {plan.name}, canary {seen.canary}, {control}, "
-        f"{_intervals(seen)}; evidence of {1 / plan.alpha:,.4g} takes it back"
+        f"{_intervals(seen)}{_synthetic(seen)}; evidence of {1 / plan.alpha:,.4g} takes it back"
     )
 
 
@@ -97,6 +97,13 @@ def _taken_back(verdict: Verdict, seen: Watched) -> str:
         f"taken back at {_clock(verdict.at)}, {after} after {verdict.phase} began, "
         f"when the canary had failed {words.count(failed)} requests:\n{reasons}"
     )
+
+
+def _synthetic(seen: Watched) -> str:
+    if not seen.synthetic:
+        return ""
+    sent = sum(minute.total(seen.canary) for minute in seen.synthetic)
+    return f", {words.count(sent)} synthetic requests to the canary"
 
 
 def _intervals(seen: Watched) -> str:

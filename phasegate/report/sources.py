@@ -1,4 +1,4 @@
-"""Where the numbers come from: what both sources counted, and what no version can be made answerable for."""
+"""Where the numbers come from: what each source counted, and what no version can be made answerable for."""
 
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute
@@ -8,8 +8,8 @@ from phasegate.report.markdown import at, bullets, plain, sections, table
 
 
 def sources_markdown(state: ReleaseState, minutes: tuple[Minute, ...]) -> str:
-    """The comparison of the two sources in the present phase, and the requests that named no version."""
-    return sections(_compared(state), _unattributed(minutes))
+    """The comparisons of the sources in the present phase, and the requests that named no version."""
+    return sections(_compared(state), _synthetic(state), _unattributed(minutes))
 
 
 def _compared(state: ReleaseState) -> str:
@@ -22,6 +22,23 @@ def _compared(state: ReleaseState) -> str:
     verdict = said or "Both agree within what the plan allows."
     window = f"*({at(checked.since)} to {at(checked.until)}; {plain(checked.query)})*"
     return f"**Two sources of metrics**\n\n{rows}\n\n{verdict} {window}"
+
+
+def _synthetic(state: ReleaseState) -> str:
+    checked = state.synthetic_checked
+    if checked is None or checked.phase != state.phase:
+        return ""
+    head = ("Version", "Answered", "Not as asked", "In telemetry", "Failed in telemetry")
+    rows = table(head, (_own(state, row) for row in checked.rows))
+    said = bullets([f"⚠ {plain(text)}" for text in checked.differences])
+    verdict = said or "Telemetry counted what their sender saw."
+    window = f"*({at(checked.since)} to {at(checked.until)}; with health checks, in no count of users)*"
+    return f"**Synthetic requests**\n\n{rows}\n\n{verdict} {window}"
+
+
+def _own(state: ReleaseState, row: Compared) -> tuple[str, ...]:
+    counts = (row.second.requests, row.second.errors, row.requests, row.errors)
+    return (plain(name(state, row.version)), *(f"{count:,}" for count in counts))
 
 
 def _row(state: ReleaseState, row: Compared) -> tuple[str, ...]:

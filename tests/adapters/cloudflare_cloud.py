@@ -81,11 +81,11 @@ class Cloud:
         assert live is not None
         await self.target.set_split(WORKER, split, message="phasegate", was=live.id)
 
-    async def visit(self, *paths: str) -> None:
+    async def visit(self, *paths: str, agent: str = "a browser") -> None:
         host = httpx.URL(self.edge.front_url(WORKER))
         for path in paths:
             url = host.copy_with(host="127.0.0.1", path=path)
-            await self.http.get(url, headers={"Host": host.netloc.decode()})
+            await self.http.get(url, headers={"Host": host.netloc.decode(), "User-Agent": agent})
 
     async def collect(self, *, since: datetime, now: datetime | None = None, **choice: Any) -> Batch:
         given = {"interval": INTERVAL, "settle": timedelta(0), "cuts": (60, 2000), **choice}

@@ -13,6 +13,8 @@ from phasegate.adapters.clock import SystemClock
 from phasegate.domain.errors import FixTheInput
 from phasegate.domain.phase import Load
 from phasegate.domain.plan import HealthContract
+from phasegate.domain.quantities import parse_duration
+from phasegate.domain.synthetic import USER_AGENT, SyntheticRequest
 
 HEALTHY = {
     "status": "healthy",
@@ -216,3 +218,44 @@ async def test_a_missing_mix_is_named(checks):
 def mix(project: Path, **more: object) -> None:
     requests = [{"method": "GET", "path": "/good"}, {"method": "GET", "path": "/bad"}]
     (project / "mix.json").write_text(json.dumps({"requests": requests, **more}))
+
+
+@pytest.mark.parametrize(
+    ("reply", "within", "ok", "fault"),
+    [
+        (Reply(201, {"id": 1}), "1s", True, ""),
+        (Reply(200, {"id": 1}), "1s", False, "status 200, not 201"),
+        (Reply(503, b"sorry"), "1s", False, "status 503, not 201"),
+        (None, "1s", False, "no answer"),
+    ],
+)
+async def test_a_synthetic_request_gets_the_answer_that_the_plan_asks_for_or_fails(
+    checks, reply, within, ok, fault
+):
+    """
+    It goes to the named version, says whose it is, and carries what the plan says.
+    """
+    request = SyntheticRequest(method="POST", path="/orders?dry=1", body='{"n": 1}', status=201)
+    async with serve(lambda *_: reply) as server:
+        probe = await checks.ask(
+            server.url, request, within=parse_duration(within), overrides='rates="v2-id"'
+        )
+
+    headers, body = server.requests[0]
+    assert (probe.ok, "; ".join(probe.faults).partition(":")[0]) == (ok, fault)
+    assert server.calls[0] == ("POST", "/orders?dry=1")
+    assert body == b'{"n": 1}'
+    assert headers["cloudflare-workers-version-overrides"] == 'rates="v2-id"'
+    assert headers["user-agent"] == USER_AGENT
+
+
+async def test_a_synthetic_request_waits_no_longer_than_the_plan_says(checks):
+    """
+    A hanging version has failed; the keeper has other things to do.
+    """
+    request = SyntheticRequest(path="/")
+    async with serve(lambda *_: Reply(200, {}, after=5)) as server:
+        probe = await checks.ask(server.url, request, within=timedelta(milliseconds=50), overrides="")
+
+    assert probe.faults == ("no answer within 50ms",)
+    assert probe.status is None

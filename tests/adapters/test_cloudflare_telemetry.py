@@ -9,6 +9,7 @@ from cloudflare_cloud import INTERVAL, WORKER, Cloud, a_cloud
 
 from phasegate.adapters.cloudflare import queries
 from phasegate.domain.errors import MetricsAway
+from phasegate.domain.synthetic import USER_AGENT, apart
 
 
 @pytest.fixture
@@ -51,6 +52,35 @@ async def test_answers_are_counted_by_version_and_endpoint(cloud):
     assert {count.version for count in counts.values()} == {second.id} != {first.id}
     assert batch.minutes[0].unattributed == 0
     assert WORKER in batch.minutes[0].query
+
+
+async def test_our_own_requests_are_counted_apart(cloud):
+    """
+    By their user agent, with the same errors, cuts and throws, so that they can be taken out of the others.
+    """
+    (first,) = await cloud.live_at(100)
+    start = await a_full_second()
+    await cloud.visit("/items/1", "/fail")
+    await cloud.visit("/fail", "/throw", "/slow", agent=USER_AGENT)
+    await until(start + 2 * INTERVAL)
+    cuts = (60, 2000)
+
+    own = await cloud.telemetry.marked(WORKER, since=start, until=start + INTERVAL, cuts=cuts)
+    none = await cloud.telemetry.marked(WORKER, since=start - INTERVAL, until=start, cuts=cuts)
+    (everything,) = (await cloud.collect(since=start)).minutes[:1]
+
+    assert {count.endpoint: (count.total, count.errors, count.slow) for count in own.counts} == {
+        "GET /fail": (1, 1, ((60, 0), (2000, 0))),
+        "GET /throw": (1, 1, ((60, 0), (2000, 0))),
+        "GET /slow": (1, 0, ((60, 1), (2000, 0))),
+    }
+    assert none.counts == ()
+    assert everything.total(first.id) == 5
+    users = apart(everything, own)
+    assert {count.endpoint: (count.total, count.errors) for count in users.counts} == {
+        "GET /items/:id": (1, 0),
+        "GET /fail": (1, 1),
+    }
 
 
 async def test_intervals_are_aligned_complete_and_at_most_sixty(cloud):

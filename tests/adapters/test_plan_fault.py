@@ -50,7 +50,7 @@ def test_every_fault_is_named_with_its_line(tmp_path):
           - 7
     """
     every = ", ".join(RolloutPlan.model_fields)
-    fields = "name, title, environment, weight, soak, success, rollback, low_traffic, validation, load, "
+    fields = "name, title, environment, weight, soak, success, rollback, low_traffic, synthetic, "
 
     assert faults(tmp_path, text) == [
         f"x.yaml:2: nam: unknown key; did you mean 'name'? allowed: {every}, extends",
@@ -76,8 +76,8 @@ def test_every_fault_is_named_with_its_line(tmp_path):
         "allowed: hold, accept",
         "x.yaml:18: phases.full.hold.roles: a list of 0 is not allowed; allowed: a list (at least 1) of text",
         "x.yaml:18: phases.full.hold.on_expiry: 'approve' is not allowed; allowed: reject",
-        f"x.yaml:19: phases[4]: 7 is not allowed; allowed: a mapping of {fields}checklist, watch, gate, "
-        "hold, tasks",
+        f"x.yaml:19: phases[4]: 7 is not allowed; allowed: a mapping of {fields}validation, load, "
+        "checklist, watch, gate, hold, tasks",
     ]
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from phasegate.domain.judge.second import accuse
-from phasegate.domain.sources import Compared, CrossCheck, Invocations, differences
+from phasegate.domain.sources import Compared, CrossCheck, Invocations, differences, synthetic_differences
 
 RULE = CrossCheck(every=timedelta(seconds=60), settle=timedelta(seconds=180), differ=10, at_least=200)
 LABELS = {"a": "v1", "b": "v2"}
@@ -78,3 +78,25 @@ def test_a_limit_that_the_control_breaks_as_well_accuses_nobody():
 
     assert accuse(both, (0.01,), canary="b", control="a", alpha=0.01) is None
     assert accuse((), (0.01,), canary="b", control="a", alpha=0.01) is None
+
+
+def test_our_own_requests_are_counted_twice_and_compared():
+    """
+    An answer may cross an interval's end, and one that never came may have been counted or not.
+    """
+    agreed = (row((40, 12), (40, 12)), row((41, 0), (40, 0)), row((45, 8), (38, 8)))
+
+    assert synthetic_differences(agreed, labels=LABELS) == ()
+
+
+def test_telemetry_that_misses_what_the_sender_saw_is_said():
+    """
+    Synthetic requests say bad and telemetry says nothing: a person finds out which is right.
+    """
+    lost = synthetic_differences((row((3, 0), (40, 0)),), labels=LABELS)
+    blind = synthetic_differences((row((40, 0), (40, 12)),), labels=LABELS)
+
+    assert lost == ("v2: it answered 40 requests of ours, telemetry counted 3 of them",)
+    assert blind == (
+        "v2: 12 of 40 requests of ours did not get the answer asked for, telemetry counted 0 failed",
+    )

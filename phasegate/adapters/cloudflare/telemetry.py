@@ -21,6 +21,7 @@ from phasegate.adapters.cloudflare.queries import PATH, Keys, Sums, Window, ques
 from phasegate.adapters.cloudflare.wire import QueryResult, parse
 from phasegate.domain.errors import MetricsAway, PhasegateError
 from phasegate.domain.observation import Batch, Minute
+from phasegate.domain.synthetic import USER_AGENT
 
 MOST_INTERVALS = 60
 # Small enough that a source that is away is noticed after one round, not after sixty.
@@ -68,6 +69,16 @@ class CloudflareTelemetry:
         settled = now - settle
         windows = _windows(worker, since, until=settled, interval=interval)
         return Batch(minutes=await self._minutes(windows, cuts), settled_until=settled)
+
+    async def marked(self, worker: str, *, since: datetime, until: datetime, cuts: tuple[int, ...]) -> Minute:
+        """What requests of our own did in ``[since, until)``; one query when none did. Raises MetricsAway."""
+        window = Window(worker, since, until, agent=USER_AGENT)
+        try:
+            if not (await self._sums(window)).total:
+                return Minute(start=since, length=until - since)
+            return await self._minute(window, cuts)
+        except PhasegateError as failure:
+            raise MetricsAway(f"Workers Observability: {failure}") from failure
 
     async def _minutes(self, windows: tuple[Window, ...], cuts: tuple[int, ...]) -> tuple[Minute, ...]:
         read: list[Minute] = []

@@ -100,7 +100,7 @@ def accuse(found: Breach, *, attribution: Attribution, excused: timedelta | None
     excuse = attribution is Attribution.ATTRIBUTED and found.shared and (excused or timedelta(0)) < grace
     finding = Finding.INCONCLUSIVE if excuse else Finding.HARMFUL
     mode = _mode(found, attribution, excused=excuse, grace=grace)
-    return _reason(found, finding, mode=f"; {mode}" if mode else "")
+    return told(found, finding, mode=f"; {mode}" if mode else "")
 
 
 def _limit(plan: RolloutPlan, phase: Phase, rule: ErrorRateAbove | LatencyAbove) -> Limit:
@@ -173,7 +173,8 @@ def _mode(found: Breach, attribution: Attribution, *, excused: bool, grace: time
     return f"the control has broken it too for {words.lasting(grace)}, taken back (attributed) to be safe"
 
 
-def _reason(found: Breach, finding: Finding, *, mode: str) -> Reason:
+def told(found: Breach, finding: Finding, *, mode: str) -> Reason:
+    """*found* in words and numbers; *mode* is added to the sentence."""
     limit, window = found.limit, found.window
     measured, (bad, total) = limit.measure, window.canary(limit.measure.slot)
     endpoint = window.endpoint(measured.slot)

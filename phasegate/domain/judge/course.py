@@ -59,7 +59,7 @@ def course(plan: RolloutPlan) -> Course:
 
 def has_control(phase: Phase) -> bool:
     """Whether *phase* has a control to compare with."""
-    return phase.takes_traffic and phase.weight < 100
+    return phase.has_control
 
 
 def _leg(phase: Phase, interval: timedelta) -> Leg:

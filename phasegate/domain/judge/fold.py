@@ -28,8 +28,11 @@ def in_order(
     An interval becomes known *settle* after its end. One that was still running, or not settled,
     when a phase began reaches the judge after that: a judge that folds what is stored and one
     that has watched all along agree. At the same instant the interval comes before the phase.
+    Synthetic requests are counted by their sender, who waits for nothing: they are known at once.
     """
-    known: list[tuple[datetime, int, Seen]] = [(minute.end + settle, 0, minute) for minute in minutes]
+    known: list[tuple[datetime, int, Seen]] = [
+        (minute.end if minute.synthetic else minute.end + settle, 0, minute) for minute in minutes
+    ]
     known += [(entry.since, 1, entry) for entry in entries]
     known += [(probe.at, 2, probe) for probe in probes]
     return [(at, what) for at, _, what in sorted(known, key=lambda item: item[:2])]
@@ -40,6 +43,8 @@ def feed(judge: Judge, what: Seen) -> None:
     match what:
         case Entry():
             judge.enter(what.phase, what.since)
+        case Minute(synthetic=True):
+            judge.answered(what)
         case Minute():
             judge.add(what)
         case Probe():

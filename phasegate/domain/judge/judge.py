@@ -15,6 +15,7 @@ from phasegate.domain.judge import absolute, alerts, contrast, health, memory, s
 from phasegate.domain.judge.measure import measure
 from phasegate.domain.judge.memory import Memory, Sums
 from phasegate.domain.judge.success import Evidence, Rated, judge_rate, relieved
+from phasegate.domain.judge.synthetic import Answers, decisive, proved
 from phasegate.domain.judge.tally import blame, nothing, tally
 from phasegate.domain.judge.trial import Terms, Trial
 from phasegate.domain.judge.windows import LONGEST, Row, Windows
@@ -43,6 +44,7 @@ class Judge:
         self._table = alerts.table(plan)
         self._keep = _reach(plan)
         self._memory: Memory | None = None
+        self._answers: Answers | None = None
         self._trial = Trial.start(Terms.of(plan, canary=canary, control=control))
         self._follow()
 
@@ -72,6 +74,8 @@ class Judge:
         )
         self._follow()
         self._trial.enter(self._phase)
+        if self._answers is not None:
+            self._answers.enter(self._phase, at)
 
     def add(self, minute: Minute) -> None:
         """Take the next complete interval; one that was seen already is ignored."""
@@ -89,6 +93,14 @@ class Judge:
         self._trial.add(minute)
         if row.canary.served:
             self._count(row, query=minute.query)
+
+    def answered(self, minute: Minute) -> None:
+        """Take the next interval of synthetic requests; they are judged apart from those of users."""
+        kept = self._entered()
+        if self._answers is None:
+            versions = (self._canary, self._control)
+            self._answers = Answers.begin(self._plan, self._phase, kept.entered, versions=versions)
+        self._answers.add(minute, judged_from=self._judged_from)
 
     def probe(self, probe: Probe) -> None:
         """Take a health check; one from before the phase, or not newer than the last, is ignored."""
@@ -111,16 +123,21 @@ class Judge:
         criteria, rated = self._criteria(kept, firing, now=now, silent=silent)
         compared = contrast.contrast(self._trial, until=kept.judged_until, query=kept.query)
         heard = (silence.unheard(quiet),) if quiet else ()
+        instead = quiet is not None and bool(quiet.instead)
+        asked = self._answers.reasons(judged_from=self._judged_from) if self._answers else ()
         # A silence that only warns is told but decides nothing: the plan says when it holds.
-        decisive = (*broken, *compared, *criteria, *(heard if silent else ()))
+        found = (*broken, *compared, *criteria, *(heard if silent or instead else ()))
+        found = (*found, *(reason for reason in asked if decisive(reason)))
         return Verdict(
             phase=kept.phase,
             at=now,
-            finding=worst(tuple(one.finding for one in decisive)),
-            reasons=_sorted((*broken, *heard, *criteria, *compared)),
+            finding=worst(tuple(one.finding for one in found)),
+            reasons=_sorted((*broken, *asked, *heard, *criteria, *compared)),
             violated=any(rate.violated for rate in rated),
-            doubtful=any(rate.doubtful for rate in rated),
+            doubtful=any(rate.doubtful for rate in rated) or any(map(decisive, asked)),
             silent=silent,
+            synthetic=instead,
+            synthetic_until=self._answers.until if self._answers else None,
             alerts=(*firing, *self._unlike_history(), *((silence.warn(quiet),) if quiet else ())),
             judged_until=kept.judged_until,
             age=max(now - (kept.judged_until or kept.entered), timedelta(0)),
@@ -136,6 +153,7 @@ class Judge:
             "cuts": list(self._plan.counted),
             "trial": self._trial.state(),
             "memory": self._memory.state() if self._memory else None,
+            "synthetic": self._answers.state() if self._answers else None,
         }
 
     @classmethod
@@ -148,6 +166,9 @@ class Judge:
             judge._known(state["memory"]["phase"])
             judge._memory = memory.load(state["memory"], keep=judge._keep)
             judge._follow()
+        if state.get("synthetic"):
+            versions = (judge._canary, judge._control)
+            judge._answers = Answers.load(plan, judge._phase, state["synthetic"], versions=versions)
         return judge
 
     def _follow(self) -> None:
@@ -247,9 +268,9 @@ class Judge:
             alpha=self._plan.alpha,
         )
         total, harm = self._trial.total, absolute.harm(self._phase)
-        if total is None or harm is None or not self._trial.running or not isinstance(rule, ErrorRateBelow):
-            return rated
-        return relieved(rated, compared=total.canary, control=total.control, harm=harm)
+        if total and harm is not None and self._trial.running and isinstance(rule, ErrorRateBelow):
+            rated = relieved(rated, compared=total.canary, control=total.control, harm=harm)
+        return proved(rated, self._answers, measure(rule, self._cuts))
 
     def _unlike_history(self) -> tuple[Alert, ...]:
         alone = self._trial.alone
@@ -257,13 +278,15 @@ class Judge:
 
     def _no_critical(self, kept: Memory, firing: tuple[Alert, ...], *, silent: bool) -> Reason:
         window = kept.windows.last(1)
-        known = not silence.awaited(self._phase) or (window is not None and not silent)
+        heard = (window is not None and not silent) or bool(self._answers and self._answers.may_prove)
+        known = not silence.awaited(self._phase) or heard
         return alerts.no_critical(firing, known=known, window=window)
 
     def _quiet(self, kept: Memory, now: datetime) -> silence.Quiet | None:
         if not silence.awaited(self._phase):
             return None
-        return silence.quiet(self._plan, heard=kept.heard, away_since=kept.away_since, now=now)
+        found = silence.quiet(self._plan, heard=kept.heard, away_since=kept.away_since, now=now)
+        return self._answers.end(found, plan=self._plan, now=now) if self._answers else found
 
 
 def _reach(plan: RolloutPlan) -> timedelta:

@@ -75,7 +75,7 @@ class Memory:
             "away_since": _text(self.away_since),
             "alone": self.alone.state(),
             "pool": self.pool.state(),
-            "rows": [_row_state(row, self.entered) for row in self.windows.rows],
+            "rows": [row_state(row, self.entered) for row in self.windows.rows],
             "health": _health_state(self.health),
             "excused": dict(self.excused),
             "query": self.query,
@@ -91,7 +91,7 @@ def load(state: dict[str, Any], *, keep: timedelta) -> Memory:
         heard=datetime.fromisoformat(state["heard"]),
         alone=Sums.load(state["alone"]),
         pool=Sums.load(state["pool"]),
-        windows=Windows(keep, [_row(row, entered) for row in state["rows"]]),
+        windows=Windows(keep, [load_row(row, entered) for row in state["rows"]]),
         newest=_instant(state["newest"]),
         judged_until=_instant(state["judged_until"]),
         away_since=_instant(state["away_since"]),
@@ -115,13 +115,15 @@ def fits(state: dict[str, Any], *, cuts: tuple[int, ...]) -> None:
         )
 
 
-def _row_state(row: Row, zero: datetime) -> list[Any]:
+def row_state(row: Row, zero: datetime) -> list[Any]:
+    """As plain values, with times relative to *zero*."""
     blamed = [[endpoint, *numbers] for endpoint, numbers in row.blame]
     span = ((row.start - zero) // _MICROSECOND, (row.end - zero) // _MICROSECOND)
     return [*span, row.canary.flat(), row.control.flat(), blamed]
 
 
-def _row(state: list[Any], zero: datetime) -> Row:
+def load_row(state: list[Any], zero: datetime) -> Row:
+    """Read what :func:`row_state` wrote."""
     start, end, canary, control, blamed = state
     return Row(
         start=zero + start * _MICROSECOND,

@@ -74,11 +74,13 @@ def recorded_and_replayed(recording: Recording) -> tuple[tuple[Verdict, Verdict]
     pairs = []
     for verdict in (one for one in recording.verdicts if one.phase in places):
         until = verdict.judged_until or _judged_from(recording.plan, places[verdict.phase], verdict.phase)
-        replayed = _at(recording.plan, places[verdict.phase], verdict.at, until=until)
+        seen = _asked_until(places[verdict.phase], verdict.synthetic_until)
+        replayed = _at(recording.plan, seen, verdict.at, until=until)
         pairs.append((verdict, replayed))
     for breach in (one for one in recording.breaches if one.phase in places):
         until = max((reason.until for reason in breach.because if reason.until), default=breach.at)
-        replayed = _at(recording.plan, places[breach.phase], breach.at, until=until)
+        seen = _asked_until(places[breach.phase], breach.synthetic_until)
+        replayed = _at(recording.plan, seen, breach.at, until=breach.judged_until or until)
         pairs.append((_breached(breach), replayed.model_copy(update={"reasons": replayed.because()})))
     return tuple(pairs)
 
@@ -124,7 +126,14 @@ def _lacking(plan: RolloutPlan, rule: Rule, seen: Watched, *, cuts: set[int]) ->
 
 def _known(plan: RolloutPlan, seen: Watched) -> list[tuple[datetime, Seen]]:
     entries = [Entry(soak.phase, soak.since) for soak in seen.soaks]
-    return in_order(entries, seen.minutes, seen.probes or (), settle=plan.telemetry.settle)
+    minutes = (*seen.minutes, *seen.synthetic)
+    return in_order(entries, minutes, seen.probes or (), settle=plan.telemetry.settle)
+
+
+def _asked_until(seen: Watched, until: datetime | None) -> Watched:
+    """*seen* with the synthetic requests that had been counted, up to *until*."""
+    asked = tuple(minute for minute in seen.synthetic if until is not None and minute.end <= until)
+    return seen.model_copy(update={"synthetic": asked})
 
 
 def _taught(plan: RolloutPlan, seen: Watched) -> Judge:
@@ -145,7 +154,7 @@ def _spans(seen: Watched) -> tuple[Span, ...]:
 def _when(plan: RolloutPlan, seen: Watched) -> Iterator[tuple[datetime, bool]]:
     """When the judge is asked, and whether a soak ends there."""
     settle = plan.telemetry.settle
-    known = {minute.end + settle for minute in seen.minutes}
+    known = {minute.end + settle for minute in seen.minutes} | {minute.end for minute in seen.synthetic}
     for span in _spans(seen):
         closing = min(span.end + settle, span.next) if span.next else span.end + settle
         times = {at for at in known if at > span.since and (span.next is None or at < span.next)}
@@ -173,7 +182,7 @@ def _at(plan: RolloutPlan, seen: Watched, now: datetime, *, until: datetime) -> 
     judge = _taught(plan, seen)
     entered = False
     for at, what in _known(plan, seen):
-        if at > now or (isinstance(what, Minute) and what.end > until):
+        if at > now or (isinstance(what, Minute) and not what.synthetic and what.end > until):
             continue
         entered = entered or isinstance(what, Entry)
         if entered:

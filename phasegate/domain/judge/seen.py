@@ -56,7 +56,7 @@ def seen(
     *soaks* says when each phase's soak began. Intervals in which one of the two served nobody
     compare nothing; without any other there is nothing to tell: an empty tuple.
     """
-    ours, theirs = _compared(plan, minutes, soaks=soaks, canary=canary, control=control)
+    ours, theirs = compared(plan, minutes, soaks=soaks, canary=canary, control=control)
     rules = [rule for rule in phase.success if isinstance(rule, ErrorRateBelow | LatencyBelow)]
     found = (_seen(measure(rule, plan.cuts), ours, theirs) for rule in rules)
     return tuple(one for one in found if one.canary[1] and one.control[1])
@@ -78,9 +78,10 @@ def low_traffic_reason(shown: Seen) -> Reason:
     )
 
 
-def _compared(
+def compared(
     plan: RolloutPlan, minutes: Iterable[Minute], *, soaks: Mapping[str, datetime], canary: str, control: str
 ) -> tuple[Tally, Tally]:
+    """What *canary* and *control* answered in the judged intervals in which both served."""
     starts = _starts(plan, soaks)
     ours = theirs = nothing(plan.cuts)
     for minute in minutes:

@@ -11,17 +11,26 @@ from phasegate.domain.verdict import Alert, Finding, Reason
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """A silence long enough to speak of; it *holds* when nothing may be promoted any more."""
+    """
+    A silence long enough to speak of; it *holds* when nothing may be promoted any more.
+
+    *instead* says what synthetic requests were answered meanwhile: then it does not hold, and what is
+    judged rests on those. They prove nothing unless the plan lets them, saying *why*.
+    """
 
     since: datetime
     until: datetime
     limit: timedelta
     holds: bool
     away_since: datetime | None
+    instead: str = ""
+    why: str = ""
 
     @property
     def rule(self) -> str:
         """Who is quiet."""
+        if self.instead:
+            return "synthetic-only"
         return "source-away" if self.away_since else "silence"
 
 
@@ -44,7 +53,7 @@ def unheard(found: Quiet) -> Reason:
     lasted = words.lasting(found.until - found.since)
     return Reason(
         criterion="telemetry",
-        finding=Finding.INCONCLUSIVE,
+        finding=Finding.HEALTHY if found.instead and found.why else Finding.INCONCLUSIVE,
         rule=found.rule,
         text=f"{_told(found, lasted)}; {_meaning(found)}",
         value=lasted,
@@ -73,10 +82,13 @@ def _told(found: Quiet, lasted: str) -> str:
             f"the metrics source has not answered since {found.away_since:%H:%M:%S}; "
             f"nothing is known of the canary for {lasted}"
         )
-    return f"the canary has served no requests for {lasted}"
+    return f"the canary has served no requests{' of users' if found.instead else ''} for {lasted}"
 
 
 def _meaning(found: Quiet) -> str:
+    if found.instead:
+        what = f"which the plan lets prove: {found.why}" if found.why else "which prove no success criterion"
+        return f"{found.instead}; this verdict rests on synthetic requests, {what}"
     if found.holds:
         return "no promotion until data returns"
     return f"promotion stops after {words.lasting(found.limit)}"
