@@ -67,6 +67,7 @@ PORT = click.IntRange(0, 65535)
 @click.option("--telemetry-lag", default="0s", show_default=True, help="Age at which an event is visible.")
 @click.option("--sampling", type=click.IntRange(1, 1000), default=1, help="Keep every N-th event.")
 @click.option("--rate-limit/--no-rate-limit", default=True, help="Cloudflare's 1,200 calls in five minutes.")
+@click.option("--max-live", type=click.IntRange(1, 1000), default=12, help="So many versions run at once.")
 @click.option("--die-with-parent", is_flag=True, help="End when standard input closes.")
 @reports_errors
 def edge(
@@ -76,6 +77,7 @@ def edge(
     telemetry_lag: str,
     sampling: int,
     rate_limit: bool,
+    max_live: int,
     die_with_parent: bool,
 ) -> None:
     """
@@ -98,6 +100,7 @@ def edge(
             directory=Path(state) if state else None,
             telemetry_lag=parse_duration(telemetry_lag),
             sampling=float(sampling),
+            max_live=max_live,
         )
     except (ConfigError, ValueError) as error:
         raise FixTheInput(str(error)) from None

@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SAMPLE = ROOT / "examples" / "spring-rate-api"
 SERVICE = "spring-rate-api"
 POOL = "phasegate"
+# Two versions in production and two in staging, and what somebody else deploys in between.
+LIVE_EACH = 6
 GOOD = ("0.1.11", "0.1.12")
 # What runs the versions, and the sample in its language.
 TARGETS = {"python": SAMPLE, "workerd": ROOT / "examples" / "spring-rate-js"}
@@ -86,7 +88,7 @@ def set_up(
     port = free_port()
     _start_prefect(processes, port)
     tell("local edge: starting")
-    edge = _start_edge(processes, home)
+    edge = _start_edge(processes, home, max_live=LIVE_EACH * (1 + len(services)))
     _point_at(processes, edge, port)
     bundles = build_bundles(edge, home / "bundles", (*GOOD, *versions), target=target)
     asyncio.run(_first_version(bundles[GOOD[0]], services, target=target))
@@ -111,8 +113,9 @@ def _start_prefect(processes: Processes, port: int) -> None:
     )
 
 
-def _start_edge(processes: Processes, home: Path) -> dict[str, object]:
-    processes.start("edge", "-m", "phasegate.cli", "edge", "--no-rate-limit", "--state", str(home / "edge"))
+def _start_edge(processes: Processes, home: Path, *, max_live: int) -> dict[str, object]:
+    settings = ("--no-rate-limit", "--state", str(home / "edge"), "--max-live", str(max_live))
+    processes.start("edge", "-m", "phasegate.cli", "edge", *settings)
     log = processes.logs / "edge.log"
     processes.wait_until("edge", lambda: "api_url" in log.read_text(), limit=30)
     line = next(line for line in log.read_text().splitlines() if "api_url" in line)
