@@ -12,7 +12,7 @@ from phasegate.cli_errors import complain
 from phasegate.domain.errors import LedgerBroken, LedgerBusy, Refused, SettingsError
 from phasegate.domain.events import Ended, Recorded
 from phasegate.domain.ledger import ReleaseState, first_break, replay
-from phasegate.ports import Row
+from phasegate.domain.listing import Row
 from phasegate.report.ledger_text import columns, ending, header, line, listing, status, tags_in, tags_of
 
 _PAUSE = 1.0  # seconds between two looks for new events

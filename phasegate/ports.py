@@ -1,7 +1,6 @@
 """What phasegate needs from the outside world. Adapters implement these; nothing else is assumed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -10,6 +9,7 @@ from phasegate.domain.bundle import Bundle
 from phasegate.domain.checklist import Result
 from phasegate.domain.events import Event, Notice, Opened, Recorded
 from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.listing import Lease, Row
 from phasegate.domain.migrations import Migration
 from phasegate.domain.observation import Batch, Minute, Probe
 from phasegate.domain.plan import Environment, HealthContract, Load, Validation
@@ -220,27 +220,6 @@ class Pictures(Protocol):
 
     def verdict(self, state: ReleaseState, minutes: tuple[Minute, ...]) -> str:
         """The newest verdict with its table and picture."""
-
-
-@dataclass(frozen=True)
-class Lease:
-    """The right to act on one release until a time; ``fence`` grows with each new holder."""
-
-    release: str
-    holder: str
-    fence: int
-    expires_at: datetime
-
-
-@dataclass(frozen=True)
-class Row:
-    """One release as a list shows it; ``seq`` is the number of its last event."""
-
-    release: str
-    service: str
-    opened_at: datetime
-    active: bool
-    seq: int
 
 
 class Ledger(Protocol):

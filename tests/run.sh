@@ -5,7 +5,7 @@ set -u
 python="${1:?the Python that has phasegate}"
 "$python" -m pytest tests/e2e -n 3 --dist loadfile --no-loadscope-reorder
 ended=$?
-"$python" -m pytest --ignore tests/e2e -n 4 --dist loadfile --no-loadscope-reorder
+"$python" -m pytest --ignore tests/e2e -n 5 --dist loadfile --no-loadscope-reorder
 others=$?
 if [ "$others" -ne 0 ] || [ "$ended" -ne 0 ]; then
   echo "tests failed: the end-to-end tests ended with $ended, the others with $others (0 is well)" >&2

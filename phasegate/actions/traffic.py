@@ -18,9 +18,9 @@ from phasegate.domain.criteria import Level
 from phasegate.domain.errors import Away, CallAPerson, Drift, Refused, Superseded, TargetAway
 from phasegate.domain.events import Acted, Drifted, Dropped, Intended, Noted
 from phasegate.domain.ledger import ReleaseState
+from phasegate.domain.listing import Lease
 from phasegate.domain.production import Seen, compare, mark, still_ours
 from phasegate.domain.versions import LiveSplit, Split
-from phasegate.ports import Lease
 
 # A killed driver is waited for this long before another may act: it bounds how long a breach lasts
 # when the keeper that saw it dies. A living driver prolongs it every third of it, however slow the platform.

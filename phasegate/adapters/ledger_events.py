@@ -14,7 +14,7 @@ from phasegate.adapters.ledger_schema import EVENTS, RELEASES, utc
 from phasegate.domain.errors import LedgerBroken, Refused, ServiceTaken, Superseded
 from phasegate.domain.events import EVENT, Ended, Event, Opened, Recorded
 from phasegate.domain.ledger import GENESIS, chain
-from phasegate.ports import Row
+from phasegate.domain.listing import Row
 
 _COLUMNS = (EVENTS.c.release, EVENTS.c.seq, EVENTS.c.at, EVENTS.c.by, EVENTS.c.event)
 _ROW = (*_COLUMNS, EVENTS.c.previous, EVENTS.c.hash)

@@ -9,7 +9,7 @@ from sqlalchemy.schema import Table
 
 from phasegate.adapters.ledger_schema import LEASES, utc
 from phasegate.domain.errors import Superseded
-from phasegate.ports import Lease
+from phasegate.domain.listing import Lease
 
 MOST = 10
 _NOBODY = ""

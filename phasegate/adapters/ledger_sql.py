@@ -22,8 +22,8 @@ from phasegate.adapters.ledger_errors import database_errors
 from phasegate.adapters.ledger_group import Group, Work
 from phasegate.domain.errors import LedgerBusy, Refused, SettingsError, Superseded
 from phasegate.domain.events import Event, Opened, Recorded
+from phasegate.domain.listing import Lease, Row
 from phasegate.domain.observation import Minute, Probe
-from phasegate.ports import Lease, Row
 
 _ATTEMPTS = 5
 T = TypeVar("T")

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import PhasegateError
+from phasegate.domain.listing import Row
 from phasegate.keeper.liveness import Health
 from phasegate.keeper.outbox import EVERY, Outbox
 from phasegate.keeper.sleepers import EVERY as SLEEPERS_EVERY
 from phasegate.keeper.sleepers import Sleepers
 from phasegate.keeper.unreadable import page_unreadable
 from phasegate.keeper.watch import Watch
-from phasegate.ports import Row
 
 log = logging.getLogger("phasegate.keeper")
 IDLE = timedelta(seconds=2)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from phasegate.domain.events import Ended, Opened, Recorded, Uploaded
 from phasegate.domain.ledger import ReleaseState
-from phasegate.ports import Row
+from phasegate.domain.listing import Row
 from phasegate.report.events_text import clock_text, describe, split_text
 
 _BY_WIDTH = 24

@@ -41,8 +41,10 @@ async def test_a_stall_is_seen_by_all_whom_it_kept_waiting():
         report = await run_load(url, a_plan(rate=100, seconds=1.0))
 
     assert report.sent == 100
-    assert report.p50_ms == pytest.approx(500, rel=0.3)
-    assert report.p95_ms > 850
+    # The stall may last longer than it was told to; the later they came, the less they waited.
+    assert report.p99_ms > 850
+    assert report.p50_ms == pytest.approx(report.p99_ms - 490, abs=150)
+    assert report.p95_ms == pytest.approx(report.p99_ms - 40, abs=100)
 
 
 async def test_versions_and_endpoints_are_counted_apart():

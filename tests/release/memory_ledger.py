@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from phasegate.domain.errors import Refused, ServiceTaken, Superseded
 from phasegate.domain.events import Ended, Event, Opened, Recorded
 from phasegate.domain.ledger import GENESIS, chain
+from phasegate.domain.listing import Lease, Row
 from phasegate.domain.observation import Minute, Probe
-from phasegate.ports import Lease, Row
 
 NOBODY = ""
 

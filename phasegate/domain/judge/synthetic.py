@@ -28,6 +28,8 @@ from phasegate.domain.verdict import Finding, Reason
 
 SHARE = 0.1
 WEIGHT = 50.0
+# The limit is broken beyond chance already; this only asks whether the control was any better.
+BESIDE = 0.05
 COMPARED, LIMIT = "synthetic-comparison", "synthetic-limit"
 
 
@@ -206,7 +208,8 @@ def _rules(plan: RolloutPlan) -> RolloutPlan:
     telemetry = plan.telemetry.model_copy(update={"ladder": ()})
     changes = {
         "alpha": SHARE * plan.alpha,
-        "attribution": Attribution.ATTRIBUTED,
+        # That the control breaks a limit too is seen below, on these requests by themselves.
+        "attribution": Attribution.LITERAL,
         "comparison": comparison,
         "telemetry": telemetry,
     }
@@ -219,9 +222,12 @@ def _reach(plan: RolloutPlan, phase: Phase) -> timedelta:
 
 
 def _broken(found: absolute.Breach, *, query: str) -> Reason:
-    """A limit that is broken; when the control breaks it too, the requests or the platform are at fault."""
-    finding = Finding.INCONCLUSIVE if found.shared else Finding.HARMFUL
-    mode = "; the control breaks the same limit, so they accuse nobody" if found.shared else ""
+    """A limit that is broken; when the control is no better, the requests or the platform are at fault."""
+    slot = found.limit.measure.slot
+    own = absolute.worse(found.window.canary(slot), found.window.control(slot), budget=BESIDE)
+    accused = own and not found.shared
+    finding = Finding.HARMFUL if accused else Finding.INCONCLUSIVE
+    mode = "" if accused else "; the control is no better, so they accuse nobody"
     reason = absolute.told(found, finding, mode=mode)
     told = {"rule": LIMIT, "text": f"synthetic requests: {reason.text}", "query": query}
     return reason.model_copy(update=told)
