@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from phasegate.domain import events as e
+from phasegate.domain.decision import Action
 from phasegate.domain.ledger import GENESIS, ReleaseState, chain, replay
 from phasegate.domain.plan import LowTraffic, Phase
-from phasegate.domain.verdict import Finding
+from phasegate.domain.verdict import Finding, Verdict
 
 
 class Laws:
@@ -15,16 +16,24 @@ class Laws:
         self.state: ReleaseState | None = None
         self.fence = 0
         self.head = GENESIS
+        self.final: Verdict | None = None
 
     def read(self, row: e.Recorded) -> list[str]:
         """The laws that *row* breaks after all before it, in words."""
-        faults = [] if self.state is None else list(_faults(self.state, row.event, self.fence))
+        faults = [] if self.state is None else list(self._faults(self.state, row.event))
         if row.previous != self.head or row.hash != _hash(row):
             faults.append("the chain of hashes is broken")
         if isinstance(row.event, e.Intended):
             self.fence = row.event.fence
+        if isinstance(row.event, e.Judged) and row.event.final:
+            self.final = row.event.verdict
         self.state, self.head = replay((row,), self.state), row.hash
         return [f"row {row.seq} ({row.event.kind}): {fault}" for fault in faults]
+
+    def _faults(self, state: ReleaseState, event: e.Event) -> Iterator[str]:
+        if isinstance(event, e.Decided) and event.decision.action is Action.PROMOTE:
+            yield from _decided(state, event, self.final)
+        yield from _faults(state, event, self.fence)
 
 
 def broken_laws(rows: Sequence[e.Recorded]) -> list[str]:
@@ -104,12 +113,16 @@ def _passed(state: ReleaseState, phase: Phase) -> Iterator[str]:
         yield "a phase was passed without its gate"
     if phase.name not in state.accepted:
         yield "a phase was passed without a decision"
-    verdict = state.verdict
-    accepted = state.accepted.get(phase.name) and phase.low_traffic is LowTraffic.ACCEPT
+
+
+def _decided(state: ReleaseState, event: e.Decided, verdict: Verdict | None) -> Iterator[str]:
+    """What was decided on is the last final verdict; another driver may have noted one of its own since."""
+    phase = state.plan.phase(event.phase)
+    accepted = event.decision.accepted_low_traffic and phase.low_traffic is LowTraffic.ACCEPT
     approved = phase.name in (*state.holds_passed, *state.gates_passed)
     healthy = verdict is not None and verdict.finding is Finding.HEALTHY
     if verdict is None or verdict.phase != phase.name or not (healthy or accepted or approved):
-        yield "a phase was passed without a healthy verdict, an accepted one or a person"
+        yield "a phase was promoted without a healthy verdict, an accepted one or a person"
 
 
 def _ended(state: ReleaseState, event: e.Ended) -> Iterator[str]:
