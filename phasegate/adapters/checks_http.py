@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -77,15 +77,7 @@ class HttpChecks:
             return Probe(at=at, ok=False, url=address, elapsed=elapsed, faults=(answer,))
         body = _object(answer.body)
         faults = tuple(_faults(answer.status, elapsed, body, contract=contract))
-        return Probe(
-            at=at,
-            ok=not faults,
-            url=address,
-            status=answer.status,
-            elapsed=elapsed,
-            served_by=_served_by(body, answer.headers),
-            faults=faults,
-        )
+        return _probe(at, address, elapsed, answer, faults=faults)
 
     async def ask(self, url: str, request: SyntheticRequest, *, within: timedelta, overrides: str) -> Probe:
         """Send *request* once; any other status than the one asked for is a fault, and so is no answer."""
@@ -96,15 +88,7 @@ class HttpChecks:
         if isinstance(answer, str):
             return Probe(at=at, ok=False, url=address, elapsed=elapsed, faults=(answer,))
         faults = () if answer.status == request.status else (f"status {answer.status}, not {request.status}",)
-        return Probe(
-            at=at,
-            ok=not faults,
-            url=address,
-            status=answer.status,
-            elapsed=elapsed,
-            served_by=_served_by(_object(answer.body), answer.headers),
-            faults=faults,
-        )
+        return _probe(at, address, elapsed, answer, faults=faults)
 
     async def validate(self, url: str, validation: Validation) -> tuple[Result, ...]:
         """Run the validation program with STAGING_URL set to *url* and read its results."""
@@ -182,6 +166,20 @@ def _find(body: Any, dotted: str) -> Any:
 def _same(found: Any, wanted: Any) -> bool:
     """Equal in value and kind: in Python 1 equals True, in JSON it does not."""
     return type(found) is type(wanted) and found == wanted
+
+
+def _probe(
+    at: datetime, address: str, elapsed: timedelta, answer: _Answer, *, faults: tuple[str, ...]
+) -> Probe:
+    return Probe(
+        at=at,
+        ok=not faults,
+        url=address,
+        status=answer.status,
+        elapsed=elapsed,
+        served_by=_served_by(_object(answer.body), answer.headers),
+        faults=faults,
+    )
 
 
 def _served_by(body: dict[str, Any] | str, headers: httpx.Headers) -> str:
