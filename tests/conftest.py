@@ -1,5 +1,6 @@
-"""Which tests begin first."""
+"""Which tests begin first, and what is told at the end."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ TRANSCRIPTS = Path(__file__).resolve().parent.parent / "build" / "conformance"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--record`` keeps what wrangler and the edge say to each other as the golden exchanges."""
     parser.addoption("--record", action="store_true", help="write tests/edge/golden anew")
+    parser.addoption("--counts", metavar="FILE", help="write there how many tests passed, failed, …, as JSON")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -29,7 +31,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what the real wrangler did."""
+    """Show what the real wrangler did, and tell the counts."""
+    if counts := terminalreporter.config.getoption("--counts"):
+        told = {outcome: len(reports) for outcome, reports in terminalreporter.stats.items() if outcome}
+        Path(counts).write_text(json.dumps(told))
     for path in sorted(TRANSCRIPTS.glob("*.txt")):
         terminalreporter.section(f"conformance: {path.stem}")
         terminalreporter.write_line(path.read_text())

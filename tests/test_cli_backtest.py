@@ -8,6 +8,8 @@ from click.testing import CliRunner
 
 from phasegate.cli_backtest import backtest
 
+pytestmark = pytest.mark.computed
+
 FAST = ("--rollouts", "5", "--traffic", "5rps", "--regression", "50%")
 
 

@@ -23,6 +23,8 @@ from phasegate.report.replay_text import timeline
 from tests.domain.judge_cases import CANARY, STABLE, after
 from tests.recorded import plan_of, seen, streamed
 
+pytestmark = pytest.mark.computed
+
 
 def run(*arguments: object):
     """The program, without the settings of whoever runs the tests."""

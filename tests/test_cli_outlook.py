@@ -7,6 +7,8 @@ from click.testing import CliRunner
 
 from phasegate.cli_plan import plan
 
+pytestmark = pytest.mark.computed
+
 
 def run(*arguments: str):
     return CliRunner(env={"PHASEGATE_PLANS": None}).invoke(plan, ["show", "production", *arguments])

@@ -9,6 +9,8 @@ import pytest
 from phasegate.adapters.plan_yaml import load_plan
 from phasegate.domain.plan import LowTraffic, RolloutPlan
 
+pytestmark = pytest.mark.computed
+
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "deployments" / "plans"
 KEPT = sorted(

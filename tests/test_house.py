@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from phasegate.cli import COMMANDS, PURPOSE, overview
 from phasegate.cli_group import group
 
+pytestmark = pytest.mark.computed
+
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("phasegate", "tasks", "flows", "deployments", "examples", "benchmarks", "tests")
 

@@ -11,6 +11,8 @@ from phasegate.domain.criteria import (
 )
 from phasegate.domain.plan import OnExpiry, RolloutPlan
 
+pytestmark = pytest.mark.computed
+
 SHIPPED = Path(__file__).parents[1] / "deployments" / "plans"
 
 

@@ -22,6 +22,8 @@ from phasegate.domain.criteria import (
 )
 from phasegate.domain.plan import Attribution, Environment, LowTraffic, Phase, RolloutPlan
 
+pytestmark = pytest.mark.computed
+
 SHIPPED = Path(__file__).parents[1] / "deployments" / "plans"
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 MS = timedelta(milliseconds=1)

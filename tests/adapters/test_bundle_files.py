@@ -11,6 +11,8 @@ from phasegate.adapters.bundle_files import load_bundle
 from phasegate.domain.errors import BundleError
 from phasegate.domain.plan import Environment
 
+pytestmark = pytest.mark.computed
+
 METADATA: dict[str, Any] = {
     "main_module": "entry.py",
     "compatibility_date": "2026-02-15",

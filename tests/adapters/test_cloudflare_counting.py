@@ -9,6 +9,8 @@ from phasegate.adapters.cloudflare.endpoints import endpoint
 from phasegate.adapters.cloudflare.queries import STATUS, Sums, sums
 from phasegate.adapters.cloudflare.wire import QueryResult
 
+pytestmark = pytest.mark.computed
+
 
 def some(groups, *, sampling=1.0):
     return Sums(groups=groups, sampling=sampling)

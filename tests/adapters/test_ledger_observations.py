@@ -8,6 +8,8 @@ from phasegate.domain.errors import Refused
 from phasegate.domain.observation import Counts, Minute, Probe
 from tests.ledger_cases import MINUTE, T0, opened
 
+pytestmark = pytest.mark.computed
+
 
 def a_minute(number: int, *, total: int = 10) -> Minute:
     """The interval that starts *number* minutes after T0."""

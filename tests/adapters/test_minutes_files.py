@@ -14,6 +14,8 @@ from phasegate.domain.recording import Recording
 from tests.domain.judge_cases import after
 from tests.recorded import plan_of, seen, streamed
 
+pytestmark = pytest.mark.computed
+
 
 def a_recording() -> Recording:
     """Twenty minutes of a release with one recorded verdict."""

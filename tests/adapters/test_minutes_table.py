@@ -11,6 +11,8 @@ from phasegate.domain.observation import Minute
 from tests.domain.judge_cases import CANARY, MINUTE, STABLE, a_plan, after
 from tests.recorded import plan_of, seen
 
+pytestmark = pytest.mark.computed
+
 GOOD = """\
 start,version,endpoint,total,errors,slow_500
 2026-02-17T03:00:00Z,old,/a,600,1,3

@@ -12,6 +12,8 @@ from phasegate.adapters.plan_yaml import load_plan
 from phasegate.domain.errors import PlanError
 from phasegate.domain.plan import RolloutPlan
 
+pytestmark = pytest.mark.computed
+
 SHIPPED = Path(__file__).parents[2] / "deployments" / "plans"
 
 

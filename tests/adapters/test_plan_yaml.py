@@ -10,6 +10,8 @@ import pytest
 from phasegate.adapters.plan_yaml import load_plan, plan_names
 from phasegate.domain.errors import PlanError
 
+pytestmark = pytest.mark.computed
+
 SHIPPED = Path(__file__).parents[2] / "deployments" / "plans"
 
 

@@ -6,6 +6,8 @@ from phasegate.adapters.bundle_assets import read_assets
 from phasegate.adapters.worker_config import find_config, read_config
 from phasegate.domain.errors import BundleError
 
+pytestmark = pytest.mark.computed
+
 JSONC = """{
   // a comment
   "name": "rates", /* another */

@@ -16,6 +16,8 @@ from tests.release.model_platform import START, Process
 from tests.release.model_world import RELEASE, SERVICE, World
 from tests.release.test_late_wakers import approve
 
+pytestmark = pytest.mark.computed
+
 SECOND = timedelta(seconds=1)
 
 

@@ -11,6 +11,8 @@ from tests.release.model_machine import ReleaseMachine
 from tests.release.model_platform import Process
 from tests.release.model_world import RELEASE
 
+pytestmark = pytest.mark.computed
+
 SECOND = timedelta(seconds=1)
 # The run's calls around its first write in production; 1 is its first call after the gate.
 CALLS = (1, 30, 60, *range(86, 104, 2), *range(93, 98, 2))

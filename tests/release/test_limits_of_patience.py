@@ -20,6 +20,8 @@ from tasks.evaluate import evaluate
 from tests.ledger_cases import CANARY, asked, judged, shifted
 from tests.release.paper import RELEASE, paper_release
 
+pytestmark = pytest.mark.computed
+
 MOMENT = timedelta(seconds=1)
 
 

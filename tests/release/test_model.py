@@ -1,8 +1,11 @@
 """Whatever happens to a release in whatever order, the laws hold after each step and it ends well."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.release.model_machine import ReleaseMachine
+
+pytestmark = pytest.mark.computed
 
 TestAnyOrder = ReleaseMachine.TestCase
 TestAnyOrder.settings = settings(

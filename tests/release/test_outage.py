@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from phasegate.actions.outside import Outside
 from phasegate.actions.stalling import stall
 from phasegate.domain.criteria import Level
@@ -14,6 +16,8 @@ from phasegate.domain.steps import Next, Step
 from phasegate.keeper.care import STUCK, _stuck_at
 from tests.release.paper import RELEASE, paper_release
 from tests.release.test_care_for_runs import Later
+
+pytestmark = pytest.mark.computed
 
 OUTAGE = Outage(tell_after=timedelta(minutes=5), limit=timedelta(hours=1))
 AWAY = "the platform did not answer"

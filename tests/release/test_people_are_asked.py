@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from phasegate.actions.advancing import begin_soak, extend
 from phasegate.actions.inquiring import unasked
 from phasegate.actions.outside import Outside
@@ -12,6 +14,8 @@ from phasegate.domain.decision import Action
 from phasegate.domain.events import PhaseBegan
 from phasegate.domain.plan import Phase
 from tests.release.paper import RELEASE, paper_release
+
+pytestmark = pytest.mark.computed
 
 
 async def soaking(hands: Outside) -> Phase:

@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from phasegate.actions.journal import Journal
 from phasegate.actions.outside import Outside
 from phasegate.domain.events import AbortAsked, Acted, Driven, Intended, PhaseBegan, Soaking, Uploaded
@@ -16,6 +18,8 @@ from tests.ledger_cases import CANARY, SERVICE, STABLE
 from tests.release.model_platform import START, ModelClock, ModelTarget, Outages, Platform, Process
 from tests.release.paper import RELEASE, paper_release
 from tests.release.standins import Asleep, Plain, SteadyMetrics, Well
+
+pytestmark = pytest.mark.computed
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 TICK = 5 * SECOND

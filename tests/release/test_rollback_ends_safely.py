@@ -2,11 +2,15 @@
 
 from datetime import timedelta
 
+import pytest
+
 from phasegate.actions.advancing import call_off
 from phasegate.domain.versions import Split
 from tests.release.model_platform import Process
 from tests.release.model_world import RELEASE, SERVICE
 from tests.release.test_late_wakers import approve, in_canary
+
+pytestmark = pytest.mark.computed
 
 
 def test_a_candidate_that_is_back_while_recovery_is_watched_is_taken_back_before_the_end():

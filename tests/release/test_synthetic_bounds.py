@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from phasegate.actions.collecting import floor
 from phasegate.actions.journal import Journal
 from phasegate.actions.marking import synthetic_name
@@ -24,6 +26,8 @@ from tests.ledger_cases import CANARY, SERVICE, STABLE, T0
 from tests.release.model_platform import ModelTarget, Outages, Platform, Process
 from tests.release.paper import RELEASE, paper_release
 from tests.release.standins import Alive, Plain, SteadyMetrics, Well
+
+pytestmark = pytest.mark.computed
 
 MINUTE = timedelta(minutes=1)
 OURS = (Counts(version=CANARY.id, endpoint="GET /a", total=6, errors=0),)

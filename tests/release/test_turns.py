@@ -15,6 +15,8 @@ from tests.release.model_machine import ReleaseMachine
 from tests.release.model_platform import Process
 from tests.release.model_world import RELEASE, SERVICE, World
 
+pytestmark = pytest.mark.computed
+
 NEXT = "model-2"
 SECOND = timedelta(seconds=1)
 
