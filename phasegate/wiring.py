@@ -29,6 +29,7 @@ from phasegate.adapters.cloudflare import (
 )
 from phasegate.adapters.cloudflare.roles import needs, refuse_api_keys, variable
 from phasegate.adapters.ledger_sql import SqlLedger
+from phasegate.adapters.localhost import ssl_context
 from phasegate.adapters.migration_files import read_migrations
 from phasegate.adapters.plan_yaml import load_plan, plan_names
 from phasegate.adapters.prefect_runs import PrefectRuns
@@ -193,7 +194,7 @@ def _given(settings: Settings, role: TokenRole) -> bool:
 
 
 async def _channels(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Mapping[str, Channel]:
-    client = await stack.enter_async_context(httpx.AsyncClient())
+    client = await stack.enter_async_context(httpx.AsyncClient(verify=ssl_context()))
     channels: dict[str, Channel] = {
         name: WebhookChannel(name, address, client) for name, address in settings.channels.items()
     }

@@ -15,6 +15,7 @@ import httpx
 
 from examples.demo.javascript import build_all, first_version
 from examples.demo.processes import Processes, free_port
+from phasegate.adapters.localhost import ssl_context
 from phasegate.domain.plan import Environment
 from phasegate.settings import Settings
 from phasegate.wiring import outside, read_bundle
@@ -235,6 +236,6 @@ def prefect_client(env: dict[str, str]) -> Iterator[httpx.Client]:
 
 def _healthy(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=2).status_code == 200
+        return httpx.get(url, timeout=2, verify=ssl_context()).status_code == 200
     except httpx.HTTPError:
         return False

@@ -125,7 +125,9 @@ def apply_migrations(
     kept in ``d1_migrations``, and a file and its name are one request, so one transaction.
     """
     url = f"{api_url.rstrip('/')}/accounts/{account}/d1/database/{database_id}/query"
-    with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+    # The local edge has no certificate to verify, and to be ready for one takes 25 ms.
+    verify = url.startswith("https:")
+    with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=30, verify=verify) as client:
         _query(client, url, _CREATE)
         done = {row["name"] for row in _query(client, url, "SELECT name FROM d1_migrations ORDER BY id")}
         pending = tuple(file for file in sorted(directory.glob("*.sql")) if file.name not in done)

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from phasegate.adapters.cloudflare import CloudflareClient, CloudflareTarget, CloudflareTelemetry
 from phasegate.adapters.cloudflare.writing import Patience
+from phasegate.adapters.localhost import ssl_context
 from phasegate.domain.bundle import Bundle, Module
 from phasegate.domain.observation import Batch
 from phasegate.domain.plan import Environment
@@ -119,7 +120,10 @@ class Cloud:
 
 @asynccontextmanager
 async def a_cloud(**config: Any) -> AsyncIterator[Cloud]:
-    async with Edge(EdgeConfig(**config)) as edge, httpx.AsyncClient(timeout=10) as http:
+    async with (
+        Edge(EdgeConfig(**config)) as edge,
+        httpx.AsyncClient(verify=ssl_context(), timeout=10) as http,
+    ):
         client = CloudflareClient(
             edge.api_url, edge.account_id, SecretStr(edge.token), timeout=TIMEOUT, budget=5
         )

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from phasegate.adapters.localhost import ssl_context
 from phasegate.edge.api_bundle import read_parts
 from phasegate.edge.serving import PartServer
 
@@ -58,7 +59,7 @@ class Recorder:
         said = _said(content_type, body)
         exchange = Exchange(scope["method"], scope["path"], query, content_type.partition(";")[0], said)
         self.exchanges.append(exchange)
-        async with httpx.AsyncClient(timeout=60) as client:
+        async with httpx.AsyncClient(verify=ssl_context(), timeout=60) as client:
             answer = await client.request(scope["method"], target, content=body, headers=headers)
         exchange.status, exchange.answer = answer.status_code, answer.json()
         kept = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer.content))]

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from wrangler import Session
 
+from phasegate.adapters.localhost import ssl_context
 from phasegate.edge.faults import Fault
 
 LIMITED = {"kind": "rate_limit", "match": {"path": "/deployments"}, "seconds": 1, "times": 50}
@@ -138,7 +139,7 @@ async def _answers(
     if override:
         headers["cloudflare-workers-version-overrides"] = f'demo="{override}"'
     url = f"http://127.0.0.1:{run.edge.front_port}"
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as front:
+    async with httpx.AsyncClient(verify=ssl_context(), base_url=url, headers=headers, timeout=20) as front:
         answers = [await front.get(path) for _ in range(count)]
     return [_answer(each) for each in answers]
 

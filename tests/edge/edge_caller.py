@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from phasegate.adapters.localhost import ssl_context
 from phasegate.edge.config import EdgeConfig
 from phasegate.edge.server import Edge
 
@@ -70,7 +71,8 @@ class Caller:
 
     async def visit(self, *paths):
         """Ask `demo` for *paths* in order, as a user does; the answers' texts."""
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.edge.front_port}") as front:
+        door = f"http://127.0.0.1:{self.edge.front_port}"
+        async with httpx.AsyncClient(verify=ssl_context(), base_url=door) as front:
             headers = {"host": "demo.localhost"}
             return [(await front.get(path, headers=headers)).text for path in paths]
 
@@ -135,7 +137,9 @@ async def serving(**config):
     """A caller of a fresh edge."""
     async with Edge(EdgeConfig(**config)) as edge:
         headers = {"authorization": f"Bearer {edge.token}"}
-        async with httpx.AsyncClient(base_url=edge.api_url, headers=headers, timeout=20) as http:
+        async with httpx.AsyncClient(
+            verify=ssl_context(), base_url=edge.api_url, headers=headers, timeout=20
+        ) as http:
             yield Caller(edge, http)
 
 

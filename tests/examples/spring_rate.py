@@ -13,6 +13,8 @@ from types import ModuleType
 
 import httpx
 
+from phasegate.adapters.localhost import ssl_context
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "spring-rate-api"
 HERE = Path(__file__).resolve().parent
 
@@ -37,7 +39,7 @@ class Worker:
 
     def client(self) -> httpx.Client:
         """An HTTP client of it, without a session."""
-        return httpx.Client(base_url=self.url, timeout=10)
+        return httpx.Client(verify=ssl_context(), base_url=self.url, timeout=10)
 
     @contextmanager
     def session(self, **body: object) -> Iterator[httpx.Client]:

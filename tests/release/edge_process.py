@@ -14,6 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from examples.demo.processes import free_port
+from phasegate.adapters.localhost import ssl_context
 from phasegate.edge.__main__ import TOKEN_VARIABLE, run
 from phasegate.edge.auth import ALL_PERMISSIONS
 from phasegate.edge.config import EdgeConfig
@@ -77,7 +78,7 @@ class EdgeProcess:
             if self.process is None or self.process.poll() is not None:
                 self._spawn()
             try:
-                httpx.get(f"http://127.0.0.1:{self.api_port}/", timeout=1)
+                httpx.get(f"http://127.0.0.1:{self.api_port}/", timeout=1, verify=ssl_context())
                 return
             except httpx.HTTPError:
                 time.sleep(0.05)
@@ -112,7 +113,9 @@ class EdgeProcess:
     def get(self, path: str) -> Any:
         """The result of a reading below the account."""
         url = f"{self.api_url}/accounts/{self.account_id}/{path}"
-        answer = httpx.get(url, headers={"Authorization": f"Bearer {self.token}"}, timeout=10)
+        answer = httpx.get(
+            url, headers={"Authorization": f"Bearer {self.token}"}, timeout=10, verify=ssl_context()
+        )
         return json.loads(answer.content)["result"]
 
 

@@ -17,6 +17,7 @@ from phasegate.actions.outside import Outside
 from phasegate.adapters.load import run_load
 from phasegate.adapters.load_plan import plan_from_file
 from phasegate.adapters.load_report import LoadReport
+from phasegate.adapters.localhost import ssl_context
 from phasegate.domain.events import Candidate
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment, RolloutPlan
@@ -118,7 +119,7 @@ async def _bundles(edge: Edge, home: Path, versions: tuple[str, ...]) -> dict[st
 
 async def make_database(edge: Edge, name: str) -> str:
     """A new D1 database; its id."""
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(verify=ssl_context(), timeout=30) as client:
         answer = await client.post(
             f"{edge.api_url}/accounts/{edge.account_id}/d1/database",
             json={"name": name},

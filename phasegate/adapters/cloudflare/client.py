@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from phasegate.adapters.cloudflare.envelope import Ambiguous, NotActed, Rejected, data_of, result_of
 from phasegate.adapters.cloudflare.secrecy import BearerToken
+from phasegate.adapters.localhost import ssl_context
 from phasegate.domain.errors import PhasegateError, SettingsError, TargetAway
 from phasegate.faultpoint import reach
 
@@ -32,7 +33,7 @@ class CloudflareClient:
     """
     Talks to ``<base_url>/accounts/<account_id>/…`` with a bearer token.
 
-    One per process and event loop: each costs an SSL context. *timeout* is in
+    *timeout* is in
     seconds and holds for one attempt, *budget* in seconds for all attempts of one
     reading. *needs* says, when the token is refused, what it has to have. Raises
     SettingsError for an address, account or token that cannot be right, before anything is sent.
@@ -58,6 +59,7 @@ class CloudflareClient:
         self._http = httpx.AsyncClient(
             auth=self._auth,
             timeout=timeout,
+            verify=ssl_context(),
             headers={"User-Agent": f"phasegate/{metadata.version('phasegate')}"},
             limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
             trust_env=not _is_loopback(httpx.URL(base_url).host),
