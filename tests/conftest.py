@@ -9,11 +9,22 @@ import pytest
 LONGEST = (
     *("e2e/test_e2e_suspended.py", "e2e/test_e2e_databases.py", "e2e/test_e2e_promoted.py"),
     "e2e/test_e2e_taken_back.py",
-    *("conformance", "release/test_keeper_takes_back.py", "release/test_keeper_endures.py"),
-    *("adapters/test_cloudflare_edge.py", "release/test_model.py", "release/test_kill_table.py"),
-    *("release/", "test_house.py", "adapters/test_ledger_processes.py", "edge/", "examples/"),
+    *("conformance", "release/test_model.py", "test_house.py"),
+    *(
+        "release/test_keeper_takes_back.py",
+        "release/test_keeper_endures.py",
+        "adapters/test_cloudflare_edge.py",
+    ),
+    *("release/test_foreign_deploys.py", "release/test_kill_table.py", "release/test_synthetic_requests.py"),
+    *(
+        "release/test_worker_project.py",
+        "examples/test_spring_rate_faults.py",
+        "release/test_second_source.py",
+    ),
+    *("release/", "adapters/test_ledger_processes.py", "edge/", "examples/"),
 )
 
+CONFORMANCE = Path(__file__).resolve().parent / "conformance"
 TRANSCRIPTS = Path(__file__).resolve().parent.parent / "build" / "conformance"
 
 
@@ -24,8 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Transcripts of earlier runs are not this run's."""
-    if not hasattr(session.config, "workerinput"):
+    """Transcripts of earlier runs are not this run's; runs of other tests leave them alone."""
+    if not hasattr(session.config, "workerinput") and _plays_wrangler(session.config):
         for path in TRANSCRIPTS.glob("*.txt"):
             path.unlink()
 
@@ -35,6 +46,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if counts := terminalreporter.config.getoption("--counts"):
         told = {outcome: len(reports) for outcome, reports in terminalreporter.stats.items() if outcome}
         Path(counts).write_text(json.dumps(told))
+    if not _plays_wrangler(terminalreporter.config):
+        return
     for path in sorted(TRANSCRIPTS.glob("*.txt")):
         terminalreporter.section(f"conformance: {path.stem}")
         terminalreporter.write_line(path.read_text())
@@ -43,6 +56,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take long begin first; with several processes each file stays in one."""
     items.sort(key=lambda item: _rank(_place(item)))
+
+
+def _plays_wrangler(config: pytest.Config) -> bool:
+    given = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
+    return any(CONFORMANCE.is_relative_to(each) or each.is_relative_to(CONFORMANCE) for each in given)
 
 
 def _place(item: pytest.Item) -> str:

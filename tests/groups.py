@@ -1,7 +1,7 @@
 """
 Which test belongs to which group, and how each group is run.
 
-A file's group is its folder's; a file that only computes says so with ``pytestmark = pytest.mark.computed``.
+A file's group is its folder's; a patient file says so with ``pytestmark = pytest.mark.patient``.
 What is said nowhere is ``real``: such a test has the machine for itself and its like.
 """
 
@@ -10,26 +10,27 @@ from enum import StrEnum
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
-SAID = re.compile(r"^pytestmark = .*\bpytest\.mark\.computed\b", re.MULTILINE)
+SAID = re.compile(r"^pytestmark = .*\bpytest\.mark\.patient\b", re.MULTILINE)
 
 
 class Group(StrEnum):
     """
     What a test needs of the machine.
 
-    ``e2e`` and ``real`` watch real programs in real time; what is ``computed`` may be slowed down.
+    ``e2e`` and ``real`` watch real programs in real time. ``patient`` is what computes, or waits for a
+    program to end and not for a moment to come; it may be slowed down.
     """
 
     E2E = "e2e"
     REAL = "real"
-    COMPUTED = "computed"
+    PATIENT = "patient"
 
 
 OF_FOLDER = {
     "e2e": Group.E2E,
-    "domain": Group.COMPUTED,
-    "report": Group.COMPUTED,
-    "simulation": Group.COMPUTED,
+    "domain": Group.PATIENT,
+    "report": Group.PATIENT,
+    "simulation": Group.PATIENT,
 }
 
 
@@ -38,7 +39,7 @@ def group_of(file: Path, *, tests: Path = TESTS) -> Group:
     folder = file.relative_to(tests).parts[0]
     if folder in OF_FOLDER:
         return OF_FOLDER[folder]
-    return Group.COMPUTED if SAID.search(file.read_text()) else Group.REAL
+    return Group.PATIENT if SAID.search(file.read_text()) else Group.REAL
 
 
 def files_of(group: Group) -> tuple[Path, ...]:

@@ -2,7 +2,7 @@
 Every test, once: ``python -m tests.run``.
 
 The end-to-end tests come first, then the others that watch real programs in real time; each has the two cores
-that it needs. What only computes runs beside both on the time that they leave over.
+that it needs. What is patient runs beside both on the time that they leave over.
 """
 
 import json
@@ -21,8 +21,8 @@ from typing import IO
 from tests.groups import TESTS, Group, files_of
 
 ONE_AFTER_THE_OTHER = (Group.E2E, Group.REAL)
-BESIDE = Group.COMPUTED
-PROCESSES = {Group.E2E: 3, Group.REAL: 5, Group.COMPUTED: 2}
+BESIDE = Group.PATIENT
+PROCESSES = {Group.E2E: 3, Group.REAL: 5, Group.PATIENT: 2}
 ENDS_WITHIN = 30.0
 AUTOGROUP = Path("/proc/self/autogroup")
 INTERRUPTED = 130
@@ -78,7 +78,7 @@ def main() -> int:
         signal.signal(number, _interrupted)
     with ExitStack() as ending:
         home = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="phasegate-tests-")))
-        aside = ending.enter_context((home / "computed.log").open("w+b"))
+        aside = ending.enter_context((home / "patient.log").open("w+b"))
         try:
             beside = begin(BESIDE, home, out=aside)
             ending.callback(beside.end)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from phasegate.cli_backtest import backtest
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 FAST = ("--rollouts", "5", "--traffic", "5rps", "--regression", "50%")
 

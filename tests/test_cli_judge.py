@@ -23,7 +23,7 @@ from phasegate.report.replay_text import timeline
 from tests.domain.judge_cases import CANARY, STABLE, after
 from tests.recorded import plan_of, seen, streamed
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 
 def run(*arguments: object):

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from phasegate.cli_plan import plan
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 
 def run(*arguments: str):

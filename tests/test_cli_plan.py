@@ -15,7 +15,7 @@ from phasegate.adapters.plan_schema import file_schema, schema_text
 from phasegate.adapters.plan_yaml import load_plan
 from phasegate.cli_plan import plan
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 ROOT = Path(__file__).parents[1]
 PLANS = ROOT / "deployments" / "plans"

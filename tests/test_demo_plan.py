@@ -9,7 +9,7 @@ import pytest
 from phasegate.adapters.plan_yaml import load_plan
 from phasegate.domain.plan import LowTraffic, RolloutPlan
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "deployments" / "plans"

@@ -7,7 +7,7 @@ import pytest
 from tests import run
 from tests.groups import TESTS, Group, every_file, files_of, group_of
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 
 def test_every_file_of_tests_is_run_exactly_once():
@@ -26,12 +26,12 @@ def test_every_file_of_tests_is_run_exactly_once():
 @pytest.mark.parametrize(
     ("place", "text", "group"),
     [
-        ("domain/test_new.py", "", Group.COMPUTED),
+        ("domain/test_new.py", "", Group.PATIENT),
         ("e2e/test_new.py", "", Group.E2E),
         ("adapters/test_new.py", "", Group.REAL),
         ("of_tomorrow/test_new.py", "", Group.REAL),
-        ("adapters/test_new.py", "pytestmark = pytest.mark.computed\n", Group.COMPUTED),
-        ("adapters/test_new.py", "pytestmark = [needs_it, pytest.mark.computed]\n", Group.COMPUTED),
+        ("adapters/test_new.py", "pytestmark = pytest.mark.patient\n", Group.PATIENT),
+        ("adapters/test_new.py", "pytestmark = [needs_it, pytest.mark.patient]\n", Group.PATIENT),
     ],
 )
 def test_a_new_file_falls_into_a_group_by_itself(tmp_path: Path, place: str, text: str, group: Group):
@@ -49,7 +49,7 @@ def test_the_mark_is_only_where_it_is_read():
     """
     The mark of a single test, or of a file whose folder says otherwise, would be believed and have no effect.
     """
-    marked = [file for file in every_file() if "mark.computed" in file.read_text() and file != Path(__file__)]
+    marked = [file for file in every_file() if "mark.patient" in file.read_text() and file != Path(__file__)]
 
-    assert [file for file in marked if group_of(file) is not Group.COMPUTED] == []
-    assert all(file.read_text().count("mark.computed") == 1 for file in marked)
+    assert [file for file in marked if group_of(file) is not Group.PATIENT] == []
+    assert all(file.read_text().count("mark.patient") == 1 for file in marked)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from phasegate.cli import COMMANDS, PURPOSE, overview
 from phasegate.cli_group import group
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("phasegate", "tasks", "flows", "deployments", "examples", "benchmarks", "tests")

@@ -11,7 +11,7 @@ from phasegate.domain.criteria import (
 )
 from phasegate.domain.plan import OnExpiry, RolloutPlan
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 SHIPPED = Path(__file__).parents[1] / "deployments" / "plans"
 

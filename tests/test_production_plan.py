@@ -22,7 +22,7 @@ from phasegate.domain.criteria import (
 )
 from phasegate.domain.plan import Attribution, Environment, LowTraffic, Phase, RolloutPlan
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 SHIPPED = Path(__file__).parents[1] / "deployments" / "plans"
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

@@ -11,7 +11,7 @@ from phasegate.adapters.bundle_files import load_bundle
 from phasegate.domain.errors import BundleError
 from phasegate.domain.plan import Environment
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 METADATA: dict[str, Any] = {
     "main_module": "entry.py",

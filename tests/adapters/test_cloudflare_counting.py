@@ -9,7 +9,7 @@ from phasegate.adapters.cloudflare.endpoints import endpoint
 from phasegate.adapters.cloudflare.queries import STATUS, Sums, sums
 from phasegate.adapters.cloudflare.wire import QueryResult
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 
 def some(groups, *, sampling=1.0):

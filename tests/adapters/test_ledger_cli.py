@@ -38,6 +38,8 @@ from tests.ledger_cases import (
     soaking,
 )
 
+pytestmark = pytest.mark.patient
+
 
 def run(*arguments, database):
     """Run a command on *database*."""

@@ -8,7 +8,7 @@ from phasegate.domain.errors import Refused
 from phasegate.domain.observation import Counts, Minute, Probe
 from tests.ledger_cases import MINUTE, T0, opened
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 
 def a_minute(number: int, *, total: int = 10) -> Minute:

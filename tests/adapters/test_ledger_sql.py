@@ -12,6 +12,8 @@ from phasegate.domain.errors import Refused, Superseded
 from phasegate.domain.ledger import first_break, replay
 from tests.ledger_cases import MINUTE, SERVICE, T0, good_release, opened, rolled_back_release
 
+pytestmark = pytest.mark.patient
+
 
 async def fill(ledger, events, *, release="r1"):
     """Open *release* with the first event and append the others."""

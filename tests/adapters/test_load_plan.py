@@ -9,7 +9,7 @@ from load_server import HELLO
 from phasegate.adapters.load import LoadPlan, Request
 from phasegate.adapters.load_plan import LoadPlanError, plan_from_file, read_mix
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 TRAFFIC = Path(__file__).resolve().parents[2] / "examples" / "spring-rate-api" / "traffic.json"
 MINE = Request(method="GET", path="/mine", needs_session=True)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from phasegate.adapters.load_sketch import BINS, LatencySketch
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 latencies = st.lists(st.floats(min_value=1.0, max_value=59_000.0), min_size=1, max_size=300)
 

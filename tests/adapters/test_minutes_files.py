@@ -14,7 +14,7 @@ from phasegate.domain.recording import Recording
 from tests.domain.judge_cases import after
 from tests.recorded import plan_of, seen, streamed
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 
 def a_recording() -> Recording:

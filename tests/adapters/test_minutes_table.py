@@ -11,7 +11,7 @@ from phasegate.domain.observation import Minute
 from tests.domain.judge_cases import CANARY, MINUTE, STABLE, a_plan, after
 from tests.recorded import plan_of, seen
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 GOOD = """\
 start,version,endpoint,total,errors,slow_500

@@ -12,7 +12,7 @@ from phasegate.adapters.plan_yaml import load_plan
 from phasegate.domain.errors import PlanError
 from phasegate.domain.plan import RolloutPlan
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 SHIPPED = Path(__file__).parents[2] / "deployments" / "plans"
 

@@ -10,7 +10,7 @@ import pytest
 from phasegate.adapters.plan_yaml import load_plan, plan_names
 from phasegate.domain.errors import PlanError
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 SHIPPED = Path(__file__).parents[2] / "deployments" / "plans"
 

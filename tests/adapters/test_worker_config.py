@@ -6,7 +6,7 @@ from phasegate.adapters.bundle_assets import read_assets
 from phasegate.adapters.worker_config import find_config, read_config
 from phasegate.domain.errors import BundleError
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 JSONC = """{
   // a comment

@@ -23,7 +23,7 @@ from phasegate.edge.server import Edge
 from tests.toolchain import NEWEST, OLDER, needs_wrangler, wrangler_of
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = needs_wrangler
+pytestmark = [needs_wrangler, pytest.mark.patient]
 
 
 @pytest.fixture(scope="module", params=[NEWEST, OLDER])

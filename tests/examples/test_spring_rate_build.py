@@ -10,6 +10,8 @@ from threading import Thread
 import pytest
 from spring_rate import EXAMPLE, example
 
+pytestmark = pytest.mark.patient
+
 build = example("build")
 FILES = tuple(sorted(file.name for file in (EXAMPLE / "migrations").glob("*.sql")))
 

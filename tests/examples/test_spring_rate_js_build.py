@@ -7,6 +7,8 @@ from spring_rate import EXAMPLE, example
 
 from phasegate.adapters.worker_config import read_config
 
+pytestmark = pytest.mark.patient
+
 DATABASES = {"database_id": "db-p", "staging_database_id": "db-s"}
 BUILD = example("build", of="spring-rate-js")
 BAD = [version for version in BUILD.VERSIONS if version.startswith("0.1.13-")]

@@ -3,6 +3,8 @@
 import httpx
 import pytest
 
+pytestmark = pytest.mark.patient
+
 SPRING = {"manufacturer": "Acme", "partNumber": "A-1", "d": 2.0, "D": 20.0, "n": 8, "units": "mm"}
 GOOD_VERSIONS = ("0.1.11", "0.1.12")
 

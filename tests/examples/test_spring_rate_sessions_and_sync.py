@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+pytestmark = pytest.mark.patient
+
 SPRING = {"manufacturer": "Acme", "partNumber": "A-1", "d": 2.0, "D": 20.0, "n": 8, "units": "mm"}
 
 

@@ -21,7 +21,7 @@ from tests.release.model_platform import ModelClock, ModelTarget, Outages, Platf
 from tests.release.paper import RELEASE, paper_release
 from tests.release.standins import Alive, Plain, SteadyMetrics, Well
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 WHOLE = Split.whole(STABLE.id)
 TENTH, HALF = (Split.between(STABLE.id, CANARY.id, canary_weight=weight) for weight in (10, 50))

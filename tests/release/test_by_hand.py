@@ -15,6 +15,8 @@ from phasegate.wiring import read_bundle
 from tests.release.stage import SERVICE, Stage, stage
 from tests.release.test_keeper_takes_back import RELEASE, opened
 
+pytestmark = pytest.mark.patient
+
 WHY = {"by": "ada", "reason": "a look at the new list"}
 
 

@@ -19,6 +19,8 @@ from tests.release.database_stage import NOTES, PRODUCTION, ROLE, Databases, a_s
 from tests.release.stage import SERVICE
 from tests.release.test_keeper_takes_back import RELEASE, at_phase
 
+pytestmark = pytest.mark.patient
+
 
 class Busy(CloudflareD1):
     """A database to which somebody writes as soon as its bookmark was read."""

@@ -20,6 +20,8 @@ from tests.release.stage import SERVICE
 from tests.release.test_database_ways_back import environment, typed
 from tests.release.test_keeper_takes_back import RELEASE
 
+pytestmark = pytest.mark.patient
+
 
 async def test_tasks_migrate_staging_first_and_take_production_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,6 +15,8 @@ from phasegate.settings import Settings
 from tests.release.database_stage import NOTES, PRODUCTION, ROLE, a_session, databases
 from tests.release.test_keeper_takes_back import RELEASE, at_phase
 
+pytestmark = pytest.mark.patient
+
 
 async def test_down_sql_takes_the_migration_back_and_keeps_other_data(tmp_path: Path):
     """

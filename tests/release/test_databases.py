@@ -12,6 +12,8 @@ from phasegate.edge.faults import Fault
 from tests.release.database_stage import NOTES, PRODUCTION, STAGING, databases
 from tests.release.test_keeper_takes_back import RELEASE
 
+pytestmark = pytest.mark.patient
+
 
 async def test_staging_is_migrated_before_production(tmp_path: Path):
     """

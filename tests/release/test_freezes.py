@@ -16,7 +16,7 @@ from tests.release.model_platform import START, Process
 from tests.release.model_world import RELEASE, SERVICE, World
 from tests.release.test_late_wakers import approve
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 SECOND = timedelta(seconds=1)
 

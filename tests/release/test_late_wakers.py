@@ -11,7 +11,7 @@ from tests.release.model_machine import ReleaseMachine
 from tests.release.model_platform import Process
 from tests.release.model_world import RELEASE
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 SECOND = timedelta(seconds=1)
 # The run's calls around its first write in production; 1 is its first call after the gate.

@@ -20,7 +20,7 @@ from tasks.evaluate import evaluate
 from tests.ledger_cases import CANARY, asked, judged, shifted
 from tests.release.paper import RELEASE, paper_release
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 MOMENT = timedelta(seconds=1)
 

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.release.model_machine import ReleaseMachine
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 TestAnyOrder = ReleaseMachine.TestCase
 TestAnyOrder.settings = settings(

@@ -17,7 +17,7 @@ from phasegate.keeper.care import STUCK, _stuck_at
 from tests.release.paper import RELEASE, paper_release
 from tests.release.test_care_for_runs import Later
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 OUTAGE = Outage(tell_after=timedelta(minutes=5), limit=timedelta(hours=1))
 AWAY = "the platform did not answer"

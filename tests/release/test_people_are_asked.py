@@ -15,7 +15,7 @@ from phasegate.domain.events import PhaseBegan
 from phasegate.domain.plan import Phase
 from tests.release.paper import RELEASE, paper_release
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 
 async def soaking(hands: Outside) -> Phase:

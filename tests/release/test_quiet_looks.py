@@ -19,7 +19,7 @@ from tests.release.model_platform import START, ModelClock, ModelTarget, Outages
 from tests.release.paper import RELEASE, paper_release
 from tests.release.standins import Asleep, Plain, SteadyMetrics, Well
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 TICK = 5 * SECOND

@@ -10,7 +10,7 @@ from tests.release.model_platform import Process
 from tests.release.model_world import RELEASE, SERVICE
 from tests.release.test_late_wakers import approve, in_canary
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 
 def test_a_candidate_that_is_back_while_recovery_is_watched_is_taken_back_before_the_end():

@@ -27,7 +27,7 @@ from tests.release.model_platform import ModelTarget, Outages, Platform, Process
 from tests.release.paper import RELEASE, paper_release
 from tests.release.standins import Alive, Plain, SteadyMetrics, Well
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 MINUTE = timedelta(minutes=1)
 OURS = (Counts(version=CANARY.id, endpoint="GET /a", total=6, errors=0),)

@@ -15,7 +15,7 @@ from tests.release.model_machine import ReleaseMachine
 from tests.release.model_platform import Process
 from tests.release.model_world import RELEASE, SERVICE, World
 
-pytestmark = pytest.mark.computed
+pytestmark = pytest.mark.patient
 
 NEXT = "model-2"
 SECOND = timedelta(seconds=1)
