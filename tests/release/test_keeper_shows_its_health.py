@@ -1,5 +1,6 @@
 """Whether the keeper does its work can be seen from outside, and its silence is told."""
 
+import asyncio
 import socket
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ import pytest
 from phasegate.actions.guarding import AWAITED, PAGED, guard, page_when_unguarded
 from phasegate.domain.errors import Refused
 from phasegate.keeper.liveness import Health, feed_systemd, serve_health
-from phasegate.keeper.loop import OVERDUE, Keeper
+from phasegate.keeper.loop import LONGEST, OVERDUE, Keeper
 from phasegate.ports import Ledger
 from tests.release.paper import RELEASE, paper_release
 from tests.release.second_keeper import seconds_until_restored
@@ -19,6 +20,7 @@ from tests.release.standins import Alive
 from tests.release.test_care_for_runs import Later
 
 SECOND = timedelta(seconds=1)
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 async def asked(keeper: Keeper, path: str = "/health") -> httpx.Response:
@@ -63,6 +65,33 @@ async def test_a_keeper_that_does_not_get_round_is_not_well_and_gives_no_sign_of
     assert ill.status_code == 503
     assert ill.json()["overdue"] == [RELEASE]
     assert silent
+
+
+async def test_a_look_that_waits_for_a_slow_platform_is_no_keeper_that_hangs(tmp_path: Path):
+    """
+    Else an outage would read "no keeper lives", and systemd would start keepers again and again.
+    """
+    async with paper_release(tmp_path) as (hands, clock):
+        keeper = Keeper(replace(hands, runs=Alive()), "k1")
+        await keeper.tick()
+        answer = asyncio.Event()
+        keeper._start(RELEASE, _waiting(answer))
+        clock.now_is += OVERDUE + 60 * SECOND
+        await keeper._begin()
+        waiting = (await asked(keeper)).status_code
+        lives = await hands.journal.ledger.last_beat() == clock.now()
+        clock.now_is += LONGEST
+        await keeper._begin()
+        hanging = (await asked(keeper)).status_code
+        answer.set()
+        await keeper._finish(limit=None)
+
+    assert (waiting, hanging) == (200, 503)
+    assert lives
+
+
+async def _waiting(answer: asyncio.Event) -> None:
+    await answer.wait()
 
 
 async def test_systemd_is_told_only_of_a_keeper_that_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -135,7 +164,7 @@ class Passing:
 
     clock: Later
     keepers: Ledger
-    back: datetime = datetime.max.replace(tzinfo=UTC)
+    back: datetime = NEVER
 
     def now(self) -> datetime:
         """What the other shows."""
