@@ -105,8 +105,8 @@ def _stand_back() -> None:
     """
     Run only when nobody else wants to.
 
-    Where Linux weighs sessions instead of processes (autogroups), the scheduling class of a process counts
-    among its own session only.
+    Where Linux weighs sessions (autogroups, sched(7)), a process's class counts for nothing against another
+    session's processes; the session's own niceness does.
     """
     if hasattr(os, "SCHED_IDLE"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
