@@ -18,7 +18,7 @@ class Group(StrEnum):
     What a test needs of the machine.
 
     ``e2e`` and ``real`` watch real programs in real time. ``patient`` is what computes, or waits for a
-    program to end and not for a moment to come; it may be slowed down.
+    program to end and not for a moment to come; it may be slowed down. What it starts stays in its session.
     """
 
     E2E = "e2e"

@@ -30,7 +30,7 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Run:
-    """A group on its way: its pytest, where that tells what it counted, and when it began (monotonic)."""
+    """A group on its way: its pytest, where that tells what it counted, and when it began (seconds since the epoch)."""
 
     group: Group
     process: subprocess.Popen[bytes]
@@ -40,10 +40,10 @@ class Run:
     def told(self) -> str:
         """How it ended: exit code, counts and seconds; waits for it."""
         code = self.process.wait()
-        seconds = time.monotonic() - self.began
         counts = json.loads(self.counts.read_text()) if self.counts.exists() else {}
+        ended = self.counts.stat().st_mtime if counts else time.time()
         counted = ", ".join(f"{number} {outcome}" for outcome, number in counts.items()) or "nothing was run"
-        return f"{self.group:<8} {'well' if code == 0 else f'FAILED ({code})'}: {counted} in {seconds:.0f} s"
+        return f"{self.group:<8} {'well' if code == 0 else f'FAILED ({code})'}: {counted} in {ended - self.began:.0f} s"
 
     def end(self) -> None:
         """End it with all that it has started; its own tests may clean up first."""
@@ -69,7 +69,7 @@ def begin(group: Group, home: Path, *, out: IO[bytes] | None = None) -> Run:
         start_new_session=True,
         preexec_fn=_stand_back if out else None,  # noqa: PLW1509  # this program has one thread
     )
-    return Run(group, process, counts, time.monotonic())
+    return Run(group, process, counts, time.time())
 
 
 def main() -> int:

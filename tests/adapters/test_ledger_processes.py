@@ -9,13 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pytest
-
 from phasegate.domain.events import Noted
 from phasegate.domain.ledger import first_break
 from tests.ledger_cases import T0
-
-pytestmark = pytest.mark.patient
 
 ROOT = Path(__file__).parent.parent.parent
 WRITERS = 8

@@ -13,8 +13,6 @@ from phasegate.domain.errors import BundleError, SettingsError
 from phasegate.domain.plan import Environment
 from tests.toolchain import needs_wrangler
 
-pytestmark = pytest.mark.patient
-
 TOKEN = "marked-token-4d1f"
 CONFIG = {
     "name": "rates",
