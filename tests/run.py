@@ -30,7 +30,7 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Run:
-    """A group on its way: its pytest, where that tells what it counted, and when it began (seconds since the epoch)."""
+    """A group on its way: its pytest, where that tells its counts, and when it began (seconds since the epoch)."""
 
     group: Group
     process: subprocess.Popen[bytes]
@@ -43,7 +43,8 @@ class Run:
         counts = json.loads(self.counts.read_text()) if self.counts.exists() else {}
         ended = self.counts.stat().st_mtime if counts else time.time()
         counted = ", ".join(f"{number} {outcome}" for outcome, number in counts.items()) or "nothing was run"
-        return f"{self.group:<8} {'well' if code == 0 else f'FAILED ({code})'}: {counted} in {ended - self.began:.0f} s"
+        how = "well" if code == 0 else f"FAILED ({code})"
+        return f"{self.group:<8} {how}: {counted} in {ended - self.began:.0f} s"
 
     def end(self) -> None:
         """End it with all that it has started; its own tests may clean up first."""
