@@ -30,7 +30,7 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Run:
-    """A group on its way: its pytest, where that tells its counts, and when it began (seconds since the epoch)."""
+    """A group on its way: its pytest, where that tells its counts, and when it began (epoch seconds)."""
 
     group: Group
     process: subprocess.Popen[bytes]
