@@ -89,7 +89,7 @@ class Trial:
         self.alone = None
         if not self.running and self.total is not None and phase.takes_traffic and phase.soak:
             intervals = max(1, round(phase.soak.duration / self.terms.plan.interval))
-            last, how = self.total.found.climates.control, self.total.how
+            last, how = self.total.found.climates.control.likeliest, self.total.how
             self.alone = alone.begin(last, how.alternatives, intervals=intervals)
         if self.running and self.total is not None:
             self.total = self.total.raised()
