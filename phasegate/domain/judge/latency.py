@@ -25,6 +25,9 @@ SLOWDOWNS, TILTS = 0.5, 0.1
 # What was begun before there were slowdowns goes on without them.
 TILTS_ONLY = 0.4
 LEAST_KNOWN = 100
+# Of all evidence, latency's part. Where the canary answers ENOUGH requests an interval a slowdown shows within
+# minutes and a nat is worth half of one; an error more or less is what releases wait for.
+SHARE_THIN, SHARE, ENOUGH = 0.5, 0.3, 5
 
 Race = tuple[int, float]
 
@@ -59,6 +62,11 @@ class Rules:
     limits: tuple[int, ...]
     times: float
     course: Course
+
+
+def share(traffic: float, course: Course) -> float:
+    """Latency's part of all evidence, fixed at deploy from the *traffic* (requests per interval, all versions)."""
+    return SHARE if traffic * course.legs[0].share >= ENOUGH else SHARE_THIN
 
 
 def begin(rules: Rules, known: Ladder | None = None) -> Latency:
