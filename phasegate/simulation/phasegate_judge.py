@@ -127,7 +127,8 @@ def log_trial(rollouts: Rollouts, terms: Terms, *, enough: float = inf) -> Float
     errors = whole if each is None else np.logaddexp(whole, _spread(each)) - log(2)
     course = _course(rollouts.course)
     shares = np.array([judged.share(float(one), course) for one in rollouts.history.traffic])[:, None]
-    return np.logaddexp(np.log(1 - shares) + errors, np.log(shares) + log_latency(rollouts, terms))
+    slow = np.log(shares) + log_latency(rollouts, terms)
+    return np.asarray(np.logaddexp(np.log(1 - shares) + errors, slow))
 
 
 # Judges of one table share their evidence: it is what takes the time.

@@ -25,8 +25,8 @@ SLOWDOWNS, TILTS = 0.5, 0.1
 # What was begun before there were slowdowns goes on without them.
 TILTS_ONLY = 0.4
 LEAST_KNOWN = 100
-# Of all evidence, latency's part. Where the canary answers ENOUGH requests an interval a slowdown shows within
-# minutes and a nat is worth half of one; an error more or less is what releases wait for.
+# Latency's part of all evidence. Where the canary answers ENOUGH requests an interval a slowdown is worth
+# more than a nat in each, so half a nat less is made up for at once; errors there may take hours to show.
 SHARE_THIN, SHARE, ENOUGH = 0.5, 0.3, 5
 
 Race = tuple[int, float]
@@ -65,7 +65,7 @@ class Rules:
 
 
 def share(traffic: float, course: Course) -> float:
-    """Latency's part of all evidence, fixed at deploy from the *traffic* (requests per interval, all versions)."""
+    """Latency's part of all evidence, fixed at deploy; *traffic* is requests per interval, all versions."""
     return SHARE if traffic * course.legs[0].share >= ENOUGH else SHARE_THIN
 
 
