@@ -12,6 +12,8 @@ from phasegate.domain.quantities import format_duration
 # A keeper gives a sign of life every second or two; this many seconds without one is no hiccup.
 SILENT = timedelta(seconds=15)
 PAGED = timedelta(seconds=60)
+# A keeper that is started again, or held up by a busy host, is back by then.
+AWAITED = timedelta(minutes=2)
 
 
 async def silence(outside: Outside) -> timedelta | None:
@@ -24,20 +26,36 @@ async def guard(outside: Outside, release: str, *, unguarded: str) -> None:
     """
     Refuse to send traffic while no keeper lives, unless somebody said why that is all right.
 
+    A sign of life is waited for, for two minutes: a keeper that is started again does not end a release.
     Raises Refused. *unguarded* is that reason, empty for none; it is kept and paged.
     """
     state = await outside.journal.state(release)
     age = await silence(outside)
-    if age is not None and age <= max(6 * state.plan.tick, SILENT):
+    if _lives(age, state):
         return
     if not unguarded:
-        raise Refused(
-            f"no keeper watches ({_seen(age)}); start `phasegate keeper`, or say in 'unguarded' "
-            "why nobody needs to"
-        )
+        await _await_keeper(outside, state)
+        return
     text = f"No keeper watches ({_seen(age)}). It goes on because: {unguarded}"
     subject = f"{release} is unguarded"
     await tell(outside, release, level=Level.CRITICAL, subject=subject, text=text, once="unguarded")
+
+
+def _lives(age: timedelta | None, state: ReleaseState) -> bool:
+    return age is not None and age <= max(6 * state.plan.tick, SILENT)
+
+
+async def _await_keeper(outside: Outside, state: ReleaseState) -> None:
+    end = outside.clock.now() + AWAITED
+    while not _lives(age := await silence(outside), state):
+        if outside.clock.now() >= end:
+            raise Refused(
+                f"no keeper watches ({_seen(age)}; waited for {format_duration(AWAITED)}); start "
+                "`phasegate keeper`, or say in 'unguarded' why nobody needs to"
+            )
+        if (await page_when_unguarded(outside, state.release)).aborting:
+            return
+        await outside.clock.sleep(state.plan.tick)
 
 
 async def page_when_unguarded(outside: Outside, release: str) -> ReleaseState:

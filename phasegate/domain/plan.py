@@ -108,7 +108,7 @@ class Telemetry(Rule):
         default=tuple(timedelta(milliseconds=step) for step in _STEPS),
         max_length=40,
         description="Latencies at which requests are counted beside the plan's own limits, to compare canary "
-        "and control; each costs a query per interval. Empty: latency is not compared.",
+        "and control; each costs a query per interval in a busy service. Empty: latency is not compared.",
     )
     cross_check: CrossCheck | None = Field(
         default=CrossCheck(), description="The comparison with the second source of metrics; null: none."

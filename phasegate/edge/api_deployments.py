@@ -58,13 +58,23 @@ async def deploy(
     context: Context, script: str, shares: Shares, *, annotations: Mapping[str, str], lag: float = 0.0
 ) -> DeploymentRecord:
     """Have a deployment take effect, and store it; the script's `changing` is held by the caller."""
-    record = DeploymentRecord(str(uuid.uuid4()), script, shares, now(), "api", dict(annotations))
+    record = drafted(script, shares, annotations=annotations)
+    await take(context, record, lag=lag)
+    context.state.add_deployment(record)
+    return record
+
+
+def drafted(script: str, shares: Shares, *, annotations: Mapping[str, str]) -> DeploymentRecord:
+    """The deployment of now, neither stored nor in effect."""
+    return DeploymentRecord(str(uuid.uuid4()), script, shares, now(), "api", dict(annotations))
+
+
+async def take(context: Context, record: DeploymentRecord, *, lag: float = 0.0) -> None:
+    """Have *record* take effect; the script's `changing` is held by the caller."""
     try:
         await context.live.take(record, lag=lag)
     except StartupFailed as error:
         raise invalid(f"A version does not start: {error}") from None
-    context.state.add_deployment(record)
-    return record
 
 
 def described(record: DeploymentRecord) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from phasegate.edge.api_context import Context, Route, object_of
-from phasegate.edge.api_deployments import deploy
-from phasegate.edge.api_versions import SECRET, described_script, shown_binding, start_version
+from phasegate.edge.api_versions import SECRET, described_script, shown_binding, start_whole
 from phasegate.edge.auth import Permission
 from phasegate.edge.envelope import ApiError, answer
 from phasegate.edge.model import VersionRecord
@@ -107,8 +106,8 @@ async def _with_secret(context: Context, name: str, secret: dict[str, Any]) -> N
     bindings = [binding for binding in newest.bindings if binding["name"] != secret["name"]]
     annotations = {**newest.metadata.get("annotations", {}), "workers/triggered_by": "secret"}
     metadata = {**newest.metadata, "bindings": [*bindings, secret], "annotations": annotations}
-    version, _ = await start_version(context, name, newest.modules, metadata, keep=True, secrets_edited=True)
-    await deploy(context, name, ((version.id, 100.0),), annotations={"workers/triggered_by": "secret"})
+    by = {"workers/triggered_by": "secret"}
+    await start_whole(context, name, newest.modules, metadata, annotations=by, secrets_edited=True)
 
 
 async def get_subdomain(context: Context, request: Request) -> Response:

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from phasegate.edge.api_bundle import invalid, read_bundle
 from phasegate.edge.api_context import Context, Route
-from phasegate.edge.api_deployments import cut_message, deploy
+from phasegate.edge.api_deployments import cut_message, drafted, take
 from phasegate.edge.auth import Permission
 from phasegate.edge.envelope import ApiError, answer
-from phasegate.edge.model import Module, VersionRecord
+from phasegate.edge.model import DeploymentRecord, Module, VersionRecord
 from phasegate.edge.runtime import StartupFailed
 
 SECRET = "secret_text"
@@ -24,10 +24,12 @@ async def put_script(context: Context, request: Request) -> Response:
     name = request.path_params["script"]
     metadata, modules = await _bundle(request)
     async with context.live.changing(name):
-        version, startup_ms = await _upload(context, name, modules, metadata, trigger="upload")
-        deployment = await deploy(context, name, ((version.id, 100.0),), annotations=_annotations(metadata))
+        complete = _complete(context, name, metadata, trigger="upload")
+        version, startup_ms, whole = await start_whole(
+            context, name, modules, complete, annotations=_annotations(metadata)
+        )
     body = described_script(context, name, version) | {"startup_time_ms": startup_ms}
-    return answer(body | {"deployment_id": deployment.id, "version_id": version.id})
+    return answer(body | {"deployment_id": whole.id, "version_id": version.id})
 
 
 async def post_version(context: Context, request: Request) -> Response:
@@ -36,7 +38,9 @@ async def post_version(context: Context, request: Request) -> Response:
     metadata, modules = await _bundle(request)
     async with context.live.changing(script.name):
         context.script(request)
-        version, _ = await _upload(context, script.name, modules, metadata, trigger="version_upload")
+        complete = _complete(context, script.name, metadata, trigger="version_upload")
+        version, startup_ms = await _started(context, script.name, modules, complete, keep=False)
+        context.state.add_version(version, startup_ms=startup_ms)
     return answer(described(context, version))
 
 
@@ -122,43 +126,54 @@ async def _bundle(request: Request) -> tuple[dict[str, Any], tuple[Module, ...]]
     return read_bundle(request.headers.get("content-type", ""), await request.body())
 
 
-async def _upload(
-    context: Context,
-    name: str,
-    modules: tuple[Module, ...],
-    metadata: dict[str, Any],
-    *,
-    trigger: str,
-) -> tuple[VersionRecord, int]:
+def _complete(context: Context, name: str, metadata: dict[str, Any], *, trigger: str) -> dict[str, Any]:
+    """*metadata* with what it inherits, and what it was uploaded by."""
     complete = metadata | {
         "bindings": _with_inherited(context, name, metadata),
         "annotations": _annotations(metadata) | {"workers/triggered_by": trigger},
     }
     if isinstance(metadata.get("assets"), Mapping):
         complete["assets"] = context.assets.claim(name, metadata["assets"])
-    return await start_version(context, name, modules, complete, keep=trigger == "upload")
+    return complete
 
 
-async def start_version(
+async def start_whole(
     context: Context,
     name: str,
     modules: tuple[Module, ...],
     metadata: Mapping[str, Any],
     *,
-    keep: bool,
+    annotations: Mapping[str, str],
     secrets_edited: bool = False,
-) -> tuple[VersionRecord, int]:
-    """Prove that a new version starts, and store it, with the milliseconds that took; *keep* it running."""
-    version = context.state.draft(name, modules, metadata)
-    try:
-        startup_ms = await context.live.validate(version, keep=keep)
-    except StartupFailed as error:
-        raise invalid(f"Script startup failed: {error}") from None
+) -> tuple[VersionRecord, int, DeploymentRecord]:
+    """
+    Have a new version serve everything; with the milliseconds its start took, and the deployment.
+
+    One call has one effect: an edge that is killed meanwhile leaves version and deployment, or neither.
+    """
+    version, startup_ms = await _started(context, name, modules, metadata, keep=True)
+    whole = drafted(name, ((version.id, 100.0),), annotations=annotations)
     context.state.create_script(name)
     if secrets_edited:
         context.state.secrets_edited(name)
-    context.state.add_version(version, startup_ms=startup_ms)
-    return version, startup_ms
+    context.state.add_version(version, startup_ms=startup_ms, deployment=whole)
+    try:
+        await take(context, whole)
+    except BaseException:
+        context.state.withdraw(whole)
+        raise
+    return version, startup_ms, whole
+
+
+async def _started(
+    context: Context, name: str, modules: tuple[Module, ...], metadata: Mapping[str, Any], *, keep: bool
+) -> tuple[VersionRecord, int]:
+    """Prove that a new version starts; with the milliseconds that took. *keep* it running."""
+    version = context.state.draft(name, modules, metadata)
+    try:
+        return version, await context.live.validate(version, keep=keep)
+    except StartupFailed as error:
+        raise invalid(f"Script startup failed: {error}") from None
 
 
 def _annotations(metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -109,8 +109,10 @@ class State:
         (number,) = self._rows.execute(sql, (script,)).fetchone()
         return VersionRecord(str(uuid.uuid4()), number, script, modules, dict(metadata), now())
 
-    def add_version(self, version: VersionRecord, *, startup_ms: int) -> None:
-        """Store *version*, which carries the Worker's secrets of now."""
+    def add_version(
+        self, version: VersionRecord, *, startup_ms: int, deployment: DeploymentRecord | None = None
+    ) -> None:
+        """Store *version*, which carries the Worker's secrets of now; with its *deployment* or neither."""
         script = self.script(version.script)
         secret_state = script.secret_state if script else 0
         row = (version.id, version.script, version.number, version.created_on, json.dumps(version.metadata))
@@ -125,6 +127,8 @@ class State:
                     for position, module in enumerate(version.modules)
                 ],
             )
+            if deployment is not None:
+                self.add_deployment(deployment)
 
     def version(self, script: str, version_id: str) -> VersionRecord | None:
         """A version with its modules."""
@@ -159,6 +163,10 @@ class State:
             "VALUES (?, ?, ?, ?, ?, ?)",
             (*row, json.dumps(record.annotations)),
         )
+
+    def withdraw(self, deployment: DeploymentRecord) -> None:
+        """Forget a deployment that could not take effect."""
+        self._rows.execute("DELETE FROM deployments WHERE id = ?", (deployment.id,))
 
     def deployments(self, script: str, *, limit: int = 1000) -> tuple[DeploymentRecord, ...]:
         """The deployments of *script*, newest first."""

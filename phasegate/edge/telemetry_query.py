@@ -95,8 +95,8 @@ def _limit(raw: Any) -> int:
 
 def _group_key(item: Any) -> str:
     key = item.get("value") if isinstance(item, Mapping) else None
-    if not isinstance(key, str) or key in ROW_KEYS:
-        raise bad_query("a groupBy must be {type, value: a key of few values}")
+    if not isinstance(key, str) or key == "timestamp":
+        raise bad_query("a groupBy must be {type, value: a key other than the timestamp}")
     return key
 
 
@@ -147,27 +147,38 @@ def _run(query: Query, query_id: str) -> dict[str, Any]:
 
 def _collect(telemetry: Telemetry, query: Query) -> tuple[dict[Group, Found], int]:
     groups: dict[Group, Found] = defaultdict(list)
+    of_row = [(at, ROW_KEYS[name]) for at, name in enumerate(query.groups) if name in ROW_KEYS]
     read = 0
     for series, rows in telemetry.minutes(query.from_ms, query.to_ms):
-        places = [_place(each, query, groups) for each in series]
+        places = [_place(each, query) for each in series]
         for number, at_ms, wall_ms, cpu_ms in rows:
             read += 1
             place = places[number]
             if place is None:
                 continue
-            found, decided = place
+            key, decided = place
             row = Row(at_ms, wall_ms, cpu_ms)
             if decided or query.filters.of_row(row):
-                found.append((series[number], row))
+                groups[_whole(key, row, of_row) if of_row else key].append((series[number], row))
     return {key: found for key, found in groups.items() if found}, read
 
 
-def _place(series: Series, query: Query, groups: dict[Group, Found]) -> tuple[Found, bool] | None:
-    matches = query.filters.of_series(series)
-    key = tuple(SERIES_KEYS[name](series) if name in SERIES_KEYS else None for name in query.groups)
-    if matches is False or None in key:
-        return None
-    return groups[key], matches is True
+def _place(each: Series, query: Query) -> tuple[Group, bool] | None:
+    """The group of a series, open where a key is each event's own, and whether all of its events match."""
+    matches = query.filters.of_series(each)
+    key = tuple(_value_of(each, name) for name in query.groups)
+    return None if matches is False or None in key else (key, matches is True)
+
+
+def _value_of(each: Series, name: str) -> Value:
+    return "" if name in ROW_KEYS else SERIES_KEYS[name](each) if name in SERIES_KEYS else None
+
+
+def _whole(key: Group, row: Row, of_row: list[tuple[int, Callable[[Row], Value]]]) -> Group:
+    own = list(key)
+    for at, read in of_row:
+        own[at] = read(row)
+    return tuple(own)
 
 
 def _calculated(calculation: Calculation, groups: dict[Group, Found], query: Query) -> dict[str, Any]:

@@ -26,6 +26,8 @@ LISTED = timedelta(milliseconds=0.5)
 PARTING = 20.0
 BEAT = timedelta(seconds=1)
 OVERDUE = timedelta(seconds=30)
+# A look that waits for a slow platform gives up by itself; one that takes longer than this hangs.
+LONGEST = timedelta(minutes=2)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -129,9 +131,10 @@ class Keeper:
 
     def _overdue(self, now: datetime) -> list[str]:
         """The releases whose last look ended too long ago."""
-        return [
-            release for release, seen in self._seen.items() if now - seen > max(OVERDUE, self._slack(release))
-        ]
+        return [release for release, seen in self._seen.items() if now - seen > self._allowed(release)]
+
+    def _allowed(self, release: str) -> timedelta:
+        return max(LONGEST if release in self._looks else OVERDUE, self._slack(release))
 
     def _slack(self, release: str) -> timedelta:
         due, seen = self._due.get(release), self._seen[release]

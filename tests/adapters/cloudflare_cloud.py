@@ -26,7 +26,7 @@ async def app(scope, receive, send):
     if path == "/throw":
         raise RuntimeError("boom")
     if path == "/slow":
-        await asyncio.sleep(0.12)
+        await asyncio.sleep(0.6)
     status = 503 if path == "/fail" else 200
     await send({"type": "http.response.start", "status": status, "headers": []})
     await send({"type": "http.response.body", "body": TAG})
@@ -88,7 +88,7 @@ class Cloud:
             await self.http.get(url, headers={"Host": host.netloc.decode(), "User-Agent": agent})
 
     async def collect(self, *, since: datetime, now: datetime | None = None, **choice: Any) -> Batch:
-        given = {"interval": INTERVAL, "settle": timedelta(0), "cuts": (60, 2000), **choice}
+        given = {"interval": INTERVAL, "settle": timedelta(0), "cuts": (300, 2000), **choice}
         return await self.telemetry.collect(WORKER, since=since, now=now or datetime.now(UTC), **given)
 
     async def fail(self, *faults: dict[str, Any]) -> None:

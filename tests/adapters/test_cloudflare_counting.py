@@ -1,10 +1,12 @@
 """From groups of the telemetry query to counts: what is folded, divided and kept."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasegate.adapters.cloudflare.counting import Interval, Leftovers, counts_of, unattributed
+from phasegate.adapters.cloudflare.counting import Interval, Leftovers, counts_of, told_by_each, unattributed
 from phasegate.adapters.cloudflare.endpoints import endpoint
 from phasegate.adapters.cloudflare.queries import STATUS, Sums, sums
 from phasegate.adapters.cloudflare.wire import QueryResult
@@ -224,3 +226,36 @@ def test_scaling_by_a_sampling_factor_is_undone(groups, factor):
         return counts_of(Interval(total=total, answers=answers, slow={}))
 
     assert counted(factor) == counted(1)
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["v1", "v2"]),
+        st.just("GET"),
+        st.sampled_from(["/a", "/b"]),
+        st.sampled_from(["200", "500"]),
+        st.sampled_from(["ok", "exception"]),
+        st.sampled_from([1.0, 60.0, 60.5, 2500.0]),
+    ),
+    max_size=30,
+)
+
+
+@given(EVENTS, st.sampled_from([1.0, 10.0]))
+def test_groups_by_wall_time_tell_what_a_query_for_each_cut_tells(events, sampling):
+    """
+    Two queries or twenty: the judge must not see a difference.
+    """
+    cuts = (60, 2000)
+
+    def grouped(chosen, keys):
+        return some({key: sampling * n for key, n in Counter(map(keys, chosen)).items()}, sampling=sampling)
+
+    total = some({(): sampling * len(events)}, sampling=sampling)
+    slow = {cut: grouped([one for one in events if one[-1] > cut], lambda one: one[:3]) for cut in cuts}
+    by_cut = Interval(total=total, answers=grouped(events, lambda one: one[:5]), slow=slow)
+    told = told_by_each(total, grouped(events, lambda one: (*one[:5], f"{one[5]:g}")), cuts)
+
+    assert told is not None
+    assert counts_of(told) == counts_of(by_cut)
+    assert told_by_each(some({(): sampling * (len(events) + 1)}), grouped(events[:0], str), cuts) is None

@@ -25,7 +25,7 @@ from phasegate.edge.telemetry_query import read_keys, read_query, read_values, r
         {"parameters": {"filters": [{"key": PATH, "operation": "regex", "value": "("}]}},
         {"parameters": {"filters": [{"key": STATUS, "operation": "gt", "value": "many"}]}},
         {"parameters": {"filterCombination": "xor"}},
-        {"parameters": {"groupBys": [{"value": WALL}]}},
+        {"parameters": {"groupBys": [{"value": "timestamp"}]}},
     ],
 )
 def test_a_query_that_cannot_be_read_is_refused(change):
@@ -38,6 +38,17 @@ def test_a_query_that_cannot_be_read_is_refused(change):
         read_query(body | change)
 
     assert refused.value.status == 400
+
+
+def test_what_each_event_has_of_its_own_may_be_a_key_of_groups():
+    """
+    Groups by wall time tell a whole distribution in one answer.
+    """
+    store = kept(*(an_invocation(path="/a", wall_ms=took) for took in (10.0, 12.5, 12.5)), an_invocation())
+
+    (calculation,) = ask(store, groups=(PATH, WALL))
+
+    assert counts(calculation) == {("/a", 12.5): 2, ("/a", 10.0): 1, ("/", 10.0): 1}
 
 
 def test_keys_and_values_are_discoverable():

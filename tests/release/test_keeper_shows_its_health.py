@@ -1,22 +1,26 @@
 """Whether the keeper does its work can be seen from outside, and its silence is told."""
 
+import asyncio
 import socket
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from phasegate.actions.guarding import PAGED, guard, page_when_unguarded
+from phasegate.actions.guarding import AWAITED, PAGED, guard, page_when_unguarded
 from phasegate.domain.errors import Refused
 from phasegate.keeper.liveness import Health, feed_systemd, serve_health
-from phasegate.keeper.loop import OVERDUE, Keeper
+from phasegate.keeper.loop import LONGEST, OVERDUE, Keeper
+from phasegate.ports import Ledger
 from tests.release.paper import RELEASE, paper_release
 from tests.release.second_keeper import seconds_until_restored
 from tests.release.standins import Alive
+from tests.release.test_care_for_runs import Later
 
 SECOND = timedelta(seconds=1)
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 async def asked(keeper: Keeper, path: str = "/health") -> httpx.Response:
@@ -63,6 +67,33 @@ async def test_a_keeper_that_does_not_get_round_is_not_well_and_gives_no_sign_of
     assert silent
 
 
+async def test_a_look_that_waits_for_a_slow_platform_is_no_keeper_that_hangs(tmp_path: Path):
+    """
+    Else an outage would read "no keeper lives", and systemd would start keepers again and again.
+    """
+    async with paper_release(tmp_path) as (hands, clock):
+        keeper = Keeper(replace(hands, runs=Alive()), "k1")
+        await keeper.tick()
+        answer = asyncio.Event()
+        keeper._start(RELEASE, _waiting(answer))
+        clock.now_is += OVERDUE + 60 * SECOND
+        await keeper._begin()
+        waiting = (await asked(keeper)).status_code
+        lives = await hands.journal.ledger.last_beat() == clock.now()
+        clock.now_is += LONGEST
+        await keeper._begin()
+        hanging = (await asked(keeper)).status_code
+        answer.set()
+        await keeper._finish(limit=None)
+
+    assert (waiting, hanging) == (200, 503)
+    assert lives
+
+
+async def _waiting(answer: asyncio.Event) -> None:
+    await answer.wait()
+
+
 async def test_systemd_is_told_only_of_a_keeper_that_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """
     The watchdog has a keeper that hangs started again.
@@ -96,17 +127,54 @@ async def test_production_gets_nothing_while_no_keeper_lives_unless_told_so_in_w
     The reason is kept and paged; a keeper that lives makes it unnecessary.
     """
     async with paper_release(tmp_path) as (hands, clock):
-        with pytest.raises(Refused, match="none has ever been seen"):
-            await guard(hands, RELEASE, unguarded="")
+        waiting = replace(hands, clock=Passing(clock, hands.journal.ledger))
+        with pytest.raises(Refused, match="none has ever been seen; waited for 2m"):
+            await guard(waiting, RELEASE, unguarded="")
         await guard(hands, RELEASE, unguarded="the keeper's host is replaced, I watch")
         told = [notice.text for notice in (await hands.journal.state(RELEASE)).notices.values()]
         await hands.journal.ledger.beat("k1", at=clock.now())
         await guard(hands, RELEASE, unguarded="")
         clock.now_is += timedelta(minutes=5)
-        with pytest.raises(Refused, match="5m old"):
-            await guard(hands, RELEASE, unguarded="")
+        with pytest.raises(Refused, match="7m old"):
+            await guard(waiting, RELEASE, unguarded="")
 
     assert any("the keeper's host is replaced, I watch" in text for text in told)
+
+
+async def test_a_keeper_that_is_started_again_is_waited_for(tmp_path: Path):
+    """
+    A release that was hours in staging does not end because a host was busy for a moment.
+    """
+    async with paper_release(tmp_path) as (hands, clock):
+        await hands.journal.ledger.beat("k1", at=clock.now())
+        clock.now_is += timedelta(minutes=5)
+        began = clock.now()
+        passing = Passing(clock, keepers=hands.journal.ledger, back=began + SECOND * 90)
+        await guard(replace(hands, clock=passing), RELEASE, unguarded="")
+        waited = clock.now() - began
+        notices = (await hands.journal.state(RELEASE)).notices.values()
+
+    assert SECOND * 90 <= waited < AWAITED
+    assert any("no keeper lives" in notice.subject for notice in notices)
+
+
+@dataclass
+class Passing:
+    """The time of *clock*, which whoever sleeps puts forward; from *back* on a keeper lives."""
+
+    clock: Later
+    keepers: Ledger
+    back: datetime = NEVER
+
+    def now(self) -> datetime:
+        """What the other shows."""
+        return self.clock.now()
+
+    async def sleep(self, duration: timedelta) -> None:
+        """The time is over at once."""
+        self.clock.now_is += duration
+        if self.now() >= self.back:
+            await self.keepers.beat("k1", at=self.now())
 
 
 async def test_the_silence_of_every_keeper_pages_once_for_each_time(tmp_path: Path):

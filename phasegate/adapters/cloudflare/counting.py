@@ -5,10 +5,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from phasegate.adapters.cloudflare.endpoints import OTHER, endpoint
-from phasegate.adapters.cloudflare.queries import METHOD, OUTCOME, ROUTE, STATUS, VERSION, Sums
+from phasegate.adapters.cloudflare.queries import (
+    METHOD,
+    OUTCOME,
+    ROUTE,
+    STATUS,
+    VERSION,
+    WALL_TIME,
+    Keys,
+    Sums,
+)
 from phasegate.domain.observation import Counts
 
 BY_ANSWER = (VERSION, METHOD, ROUTE, STATUS, OUTCOME)
+BY_EACH = (*BY_ANSWER, WALL_TIME)
 BY_ENDPOINT = (VERSION, METHOD, ROUTE)
 BY_OUTCOME = (VERSION, OUTCOME)
 BY_VERSION = (VERSION,)
@@ -55,6 +65,29 @@ class Interval:
         if self.left:
             sums += [self.left.outcomes, self.left.failed, *self.left.slow.values()]
         return max(each.sampling for each in sums)
+
+
+def told_by_each(total: Sums, each: Sums, cuts: tuple[int, ...]) -> Interval | None:
+    """
+    The interval from groups that also go by wall time (`BY_EACH`); None when they do not hold every event.
+
+    What is slower than a cut needs no query of its own then.
+    """
+    answers: dict[Keys, float] = defaultdict(float)
+    slow: dict[int, dict[Keys, float]] = {cut: defaultdict(float) for cut in cuts}
+    if any(not key[-1] for key in each.groups):
+        return None
+    for (version, method, path, status, outcome, took), events in each.groups.items():
+        answers[version, method, path, status, outcome] += events
+        for cut in cuts:
+            if float(took) > cut:
+                slow[cut][version, method, path] += events
+    found = Interval(
+        total=total,
+        answers=Sums(groups=answers, sampling=each.sampling),
+        slow={cut: Sums(groups=groups, sampling=each.sampling) for cut, groups in slow.items()},
+    )
+    return None if found.incomplete else found
 
 
 @dataclass

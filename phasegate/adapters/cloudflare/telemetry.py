@@ -6,17 +6,22 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+import httpx
+
 from phasegate.adapters.cloudflare.client import CloudflareClient
 from phasegate.adapters.cloudflare.counting import (
     BY_ANSWER,
+    BY_EACH,
     BY_ENDPOINT,
     BY_OUTCOME,
     BY_VERSION,
     Interval,
     Leftovers,
     counts_of,
+    told_by_each,
     unattributed,
 )
+from phasegate.adapters.cloudflare.envelope import Rejected
 from phasegate.adapters.cloudflare.queries import PATH, Keys, Sums, Window, question, sums
 from phasegate.adapters.cloudflare.wire import QueryResult, parse
 from phasegate.domain.errors import MetricsAway, PhasegateError
@@ -27,6 +32,8 @@ MOST_INTERVALS = 60
 # Small enough that a source that is away is noticed after one round, not after sixty.
 INTERVALS_AT_ONCE = 4
 QUERIES_AT_ONCE = 16
+# So many intervals of a Worker are asked cut by cut after one whose events did not fit into one answer.
+CUT_BY_CUT = 10
 _SHORTEST = timedelta(milliseconds=100)
 
 T = TypeVar("T")
@@ -36,16 +43,18 @@ class CloudflareTelemetry:
     """
     Implements ``Metrics`` with the telemetry query of Workers Observability.
 
-    An interval costs two queries and one for each cut: all events, answers per
-    version, method, path, status and outcome, and the slow ones per version, method
-    and path. Three or four more follow only when the groups do not add up to all
-    events. Errors are answers of 500 and above and invocations that did not end well;
-    a client that hung up is none. The token needs Workers Observability Write.
+    An interval costs two queries: all events, and answers per version, method, path,
+    status, outcome and wall time. When these do not add up to all events (more groups than
+    an answer holds, an event without a status) it costs one for each cut more: answers
+    without the wall time, and the slow ones per version, method and path; and three or four
+    when that does not add up either. Errors are answers of 500 and above and invocations that
+    did not end well; a client that hung up is none. The token needs Workers Observability Write.
     """
 
     def __init__(self, client: CloudflareClient) -> None:
         self._client = client
         self._turns = asyncio.Semaphore(QUERIES_AT_ONCE)
+        self._cut_by_cut: dict[str, int] = {}
 
     async def collect(
         self,
@@ -103,6 +112,26 @@ class CloudflareTelemetry:
         )
 
     async def _interval(self, window: Window, cuts: tuple[int, ...]) -> Interval:
+        left = self._cut_by_cut.get(window.worker, 0)
+        if not cuts or left:
+            self._cut_by_cut[window.worker] = max(left - 1, 0)
+            return await self._by_cut(window, cuts)
+        total, each = await _all(self._sums(window), self._each(window))
+        if (found := told_by_each(total, each, cuts)) is not None:
+            return found
+        self._cut_by_cut[window.worker] = CUT_BY_CUT
+        return await self._by_cut(window, cuts)
+
+    async def _each(self, window: Window) -> Sums:
+        """Nothing when the platform does not group by a key of so many values."""
+        try:
+            return await self._sums(window, keys=BY_EACH)
+        except Rejected as refused:
+            if refused.status != httpx.codes.BAD_REQUEST:
+                raise
+            return Sums(groups={}, sampling=1.0)
+
+    async def _by_cut(self, window: Window, cuts: tuple[int, ...]) -> Interval:
         total, answers, *slow = await _all(
             self._sums(window),
             self._sums(window, keys=BY_ANSWER),
