@@ -9,6 +9,7 @@ from math import inf, log
 import numpy as np
 
 from phasegate.domain.judge import absolute
+from phasegate.domain.judge import latency as judged
 from phasegate.domain.judge.course import Course, Leg, Past, has_control
 from phasegate.domain.judge.latency import Rules
 from phasegate.domain.judge.setting import TOLERANCE, setting
@@ -124,7 +125,10 @@ def log_trial(rollouts: Rollouts, terms: Terms, *, enough: float = inf) -> Float
     whole = log_errors(rollouts, terms, enough=enough if alone else inf)
     each = log_endpoints(rollouts, terms)
     errors = whole if each is None else np.logaddexp(whole, _spread(each)) - log(2)
-    return np.asarray(np.logaddexp(errors, log_latency(rollouts, terms)) - log(2))
+    course = _course(rollouts.course)
+    shares = np.array([judged.share(float(one), course) for one in rollouts.history.traffic])[:, None]
+    slow = np.log(shares) + log_latency(rollouts, terms)
+    return np.asarray(np.logaddexp(np.log(1 - shares) + errors, slow))
 
 
 # Judges of one table share their evidence: it is what takes the time.

@@ -77,7 +77,7 @@ def test_the_modelled_ratio_is_fair_under_its_own_null():
     Weighted with the chance that the null gives each outcome the ratios have mean 1.
     """
     each = climate.pace(1)
-    both, alone = climate.start(3, 2000, each=each), climate.start(1, 1500, each=each)
+    both, alone = climate.believed(3, 2000, each=each), climate.believed(1, 1500, each=each)
     means = [0.0] * len(ALTERNATIVES)
 
     for x0 in range(31):
@@ -90,10 +90,10 @@ def test_the_modelled_ratio_is_fair_under_its_own_null():
 
 
 def climate_chance(belief, canary, control):
-    calm = climate.log_calm(belief, control, canary)
     bursts = climate.log_bursts(control, canary)
-    return exp(belief.log_calm + calm) + sum(
-        exp(told + burst) for told, burst in zip(belief.log_bursts, bursts, strict=True)
+    return sum(
+        exp(chance + climate.log_mixed(one, climate.log_calm(one, control, canary), bursts))
+        for chance, one in belief.histories
     )
 
 

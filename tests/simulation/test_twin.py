@@ -13,6 +13,7 @@ from phasegate.domain.judge.course import Course as Rollout
 from phasegate.domain.judge.course import Leg, Past
 from phasegate.domain.judge.judge import Judge
 from phasegate.domain.judge.setting import setting
+from phasegate.domain.judge.trial import Trial
 from phasegate.domain.plan import Attribution, RolloutPlan
 from phasegate.domain.verdict import Finding
 from phasegate.simulation import minutes
@@ -123,6 +124,30 @@ def test_a_shared_breach_is_excused_for_as_long(plan: RolloutPlan, traffic: floa
     stops = Phasegate(terms).stops(drawn)
 
     assert stops.tolist() == [_limited(attributed, drawn, row) for row in range(drawn.count)]
+
+
+@pytest.mark.parametrize(("traffic", "part"), [(0.2, 0.5), (0.8, 0.5), (1, 0.3), (1000, 0.3)])
+def test_latency_has_less_of_the_evidence_where_it_shows_at_once(
+    plan: RolloutPlan, traffic: float, part: float
+):
+    """
+    Fixed at deploy from the traffic alone; a judge that was stored before this was chosen has half.
+    """
+    drawn = draw(Scenario(traffic, course=course_of(plan), cuts=plan.counted), 1)
+    judge = Judge(plan, control=minutes.CONTROL, canary=minutes.CANARY)
+    for minute in minutes.remembered(drawn, 0):
+        judge.learn(minute)
+    judge.enter("canary", minutes.BEGIN)
+
+    for minute in list(minutes.rolled_out(drawn, 0))[:30]:
+        judge.add(minute)
+
+    trial = judge._trial
+    written = trial.state()
+    assert trial.latency_share == part
+    assert Trial.load(trial.terms, written).latency_share == part
+    del written["latency_share"]
+    assert Trial.load(trial.terms, written).latency_share == 0.5
 
 
 def test_a_stream_that_has_decided_is_left_alone():

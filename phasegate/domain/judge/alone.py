@@ -11,7 +11,7 @@ from typing import Any
 
 from phasegate.domain.criteria import Level
 from phasegate.domain.judge import hierarchy, starts, words
-from phasegate.domain.judge.climate import Climate
+from phasegate.domain.judge.climate import Climate, certain
 from phasegate.domain.judge.hierarchy import Alternative, Climates
 from phasegate.domain.judge.matched import NONE, added
 from phasegate.domain.judge.starts import Purse, purse
@@ -39,7 +39,8 @@ class Alone:
         if not served[1]:
             return self
         paid, held = self.purse.pay()
-        ratios = hierarchy.log_ratios(self.alternatives, Climates(self.climate, self.climate), served, NONE)
+        known = certain(self.climate)
+        ratios = hierarchy.log_ratios(self.alternatives, Climates(known, known), served, NONE)
         stakes = starts.grown(self.stakes, ratios, paid=paid)
         return Alone(self.climate, self.alternatives, stakes, held, added((self.counts, served)))
 

@@ -7,7 +7,7 @@ from phasegate.domain.judge import hierarchy, relative, starts
 from phasegate.domain.judge.dispersion import Following
 from phasegate.domain.judge.hierarchy import Climates
 from phasegate.domain.judge.likelihood import log_or_never, log_sum
-from phasegate.domain.judge.setting import TIMES, Setting
+from phasegate.domain.judge.setting import Setting
 from phasegate.domain.judge.starts import Purse
 from phasegate.domain.judge.tally import Pair
 
@@ -85,9 +85,13 @@ def compared(before: Comparison, canary: Pair, control: Pair, *, how: Setting) -
 
 
 def log_evidence(found: Comparison, *, how: Setting) -> float:
-    """ln E of the stream: v E_rel + (1 - v) min(E_hier, 10 E_rel). At ln(1/alpha) the canary is harmful."""
+    """
+    ln E of the stream: v E_rel + (1 - v) min(E_hier, times E_rel).
+
+    At ln(1/alpha) the canary is harmful.
+    """
     plain = found.log_relative
-    modelled = min(found.log_hierarchy, log(TIMES) + plain)
+    modelled = min(found.log_hierarchy, log(how.times) + plain)
     return log_sum((log(how.v) + plain, log_or_never(1 - how.v) + modelled))
 
 

@@ -4,13 +4,14 @@ Whether the canary has a rate of its own, judged with the service's own history.
 The null: both arms share one climate, which learns from both. The alternatives: the climate is
 that of the control alone, and in calm times the canary has kappa times its rate, or the rate
 theta, or any rate. The null must carry the canary's past too, else it is too easily beaten.
+Null and alternatives alike reckon with a history that is outdated: what the control shows decides.
 Model and history may be wrong: this evidence is never used alone.
 """
 
 from dataclasses import dataclass
 from math import log
 
-from phasegate.domain.judge.climate import Climate, Pace, learned, log_bursts, log_calm
+from phasegate.domain.judge.climate import Belief, Climate, Pace, log_bursts, log_calm, log_mixed, taught
 from phasegate.domain.judge.likelihood import log_binomial, log_negative_binomial, log_sum
 from phasegate.domain.judge.tally import Pair
 
@@ -38,8 +39,8 @@ ALTERNATIVES = (
 class Climates:
     """What is believed of *both* arms together, and of the *control* alone."""
 
-    both: Climate
-    control: Climate
+    both: Belief
+    control: Belief
 
 
 def log_ratios(
@@ -47,28 +48,25 @@ def log_ratios(
 ) -> list[float]:
     """ln of the likelihood ratio of each alternative against the null in one interval."""
     shared = log_bursts(control, canary)
-    null = _log_mixed(climates.both, log_calm(climates.both, control, canary), shared)
-    alone = log_calm(climates.control, control)
+    null = log_sum(
+        chance + log_mixed(one, log_calm(one, control, canary), shared)
+        for chance, one in climates.both.histories
+    )
+    alone = [(chance, one, log_calm(one, control)) for chance, one in climates.control.histories]
     return [
-        _log_mixed(climates.control, alone + _log_canary(one, climates.control, canary, control), shared)
+        log_sum(
+            chance + log_mixed(one, calm + _log_canary(alternative, one, canary, control), shared)
+            for chance, one, calm in alone
+        )
         - null
-        for one in alternatives
+        for alternative in alternatives
     ]
 
 
 def follow(climates: Climates, canary: Pair, control: Pair, *, each: Pace) -> Climates:
     """What is believed after the interval; an arm that served nobody teaches nothing."""
-    both, alone = climates.both, climates.control
     return Climates(
-        learned(
-            both,
-            canary[0] + control[0],
-            canary[1] + control[1],
-            calm=log_calm(both, control, canary),
-            bursts=log_bursts(control, canary),
-            each=each,
-        ),
-        learned(alone, *control, calm=log_calm(alone, control), bursts=log_bursts(control), each=each),
+        taught(climates.both, control, canary, each=each), taught(climates.control, control, each=each)
     )
 
 
@@ -76,11 +74,6 @@ def information(alternative: Alternative, *, served: float, calm: float) -> floa
     """Nats that *alternative* is worth over *served* requests; 0 for one that is not worse than calm."""
     rate = alternative.rate(calm)
     return served * (rate * log(rate / calm) - (rate - calm)) if rate > calm else 0.0
-
-
-def _log_mixed(climate: Climate, calm: float, bursts: tuple[float, float]) -> float:
-    told = climate.log_bursts
-    return log_sum((climate.log_calm + calm, told[0] + bursts[0], told[1] + bursts[1]))
 
 
 def _log_canary(alternative: Alternative, climate: Climate, canary: Pair, control: Pair) -> float:

@@ -25,6 +25,9 @@ SLOWDOWNS, TILTS = 0.5, 0.1
 # What was begun before there were slowdowns goes on without them.
 TILTS_ONLY = 0.4
 LEAST_KNOWN = 100
+# Latency's part of all evidence. Where the canary answers ENOUGH requests an interval a slowdown is worth
+# more than a nat in each, so half a nat less is made up for at once; errors there may take hours to show.
+SHARE_THIN, SHARE, ENOUGH = 0.5, 0.3, 5
 
 Race = tuple[int, float]
 
@@ -59,6 +62,11 @@ class Rules:
     limits: tuple[int, ...]
     times: float
     course: Course
+
+
+def share(traffic: float, course: Course) -> float:
+    """Latency's part of all evidence, fixed at deploy; *traffic* is requests per interval, all versions."""
+    return SHARE if traffic * course.legs[0].share >= ENOUGH else SHARE_THIN
 
 
 def begin(rules: Rules, known: Ladder | None = None) -> Latency:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from phasegate.domain.judge import climate, hierarchy, relative
-from phasegate.domain.judge.climate import Climate, Pace
+from phasegate.domain.judge.climate import Belief, Pace
 from phasegate.domain.judge.course import Course, Leg, Past
 from phasegate.domain.judge.dispersion import Following, burst_rate
 from phasegate.domain.judge.hierarchy import ALTERNATIVES, Alternative
@@ -15,7 +15,10 @@ TOLERANCE = 1.0
 # A component that can never decide, and one that only decides sooner within the first interval, cost weight.
 LEAST_NATS, MOST_NATS = 4.0, 15.0
 FEW_ERRORS, TRUST_FEW, TRUST_MANY = 50, 0.15, 0.85
-TIMES = 10.0
+# How much more than E_rel a model of the history may say, which can be wrong in ways that nobody thought of.
+TIMES = 30.0
+# What was begun when a history could not be outdated.
+TIMES_BEFORE = 10.0
 
 T = TypeVar("T")
 
@@ -23,7 +26,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Setting:
     """
-    How counts become evidence: E = v E_rel + (1 - v) min(E_hier, 10 E_rel).
+    How counts become evidence: E = v E_rel + (1 - v) min(E_hier, *times* E_rel).
 
     *psis* and *alternatives* are the components, mildest first; *rho* the tolerated ratio,
     *scatter* and *prior* what history says, *each* the pace of bursts.
@@ -34,9 +37,10 @@ class Setting:
     v: float
     rho: float
     scatter: Following
-    prior: Climate
+    prior: Belief
     each: Pace
     intervals: int
+    times: float = TIMES
 
 
 def setting(past: Past, course: Course, *, rho: float = TOLERANCE, strict: bool = False) -> Setting:
@@ -52,7 +56,7 @@ def setting(past: Past, course: Course, *, rho: float = TOLERANCE, strict: bool 
         v=1.0 if strict else _trust(past, course),
         rho=rho,
         scatter=Following(past.scatter, burst_rate(past.rate)),
-        prior=climate.start(*past.counts, each=each),
+        prior=climate.believed(*past.counts, each=each),
         each=each,
         intervals=course.intervals,
     )

@@ -6,15 +6,17 @@ from math import inf
 from typing import Any
 
 from phasegate.domain.judge import comparison
-from phasegate.domain.judge.climate import Climate, Pace
+from phasegate.domain.judge.climate import Belief, Climate, Pace, certain
 from phasegate.domain.judge.comparison import Comparison
 from phasegate.domain.judge.dispersion import Following, Scatter
 from phasegate.domain.judge.hierarchy import ALTERNATIVES, Climates
 from phasegate.domain.judge.matched import NONE, added
-from phasegate.domain.judge.setting import Setting
+from phasegate.domain.judge.setting import TIMES_BEFORE, Setting
 from phasegate.domain.judge.span import UNSUSPECTED, Span
 from phasegate.domain.judge.starts import Purse
 from phasegate.domain.judge.tally import Pair
+
+_CLIMATE = 4  # numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def state(stream: Stream) -> list[Any]:
     how, found = stream.how, stream.found
     return [
         [list(how.psis), [ALTERNATIVES.index(one) for one in how.alternatives]],
-        [how.v, how.rho, how.intervals, *_flat(how.prior)],
+        [how.v, how.rho, how.intervals, *_flat(how.prior), how.times],
         _scatter_state(how.scatter),
         [stakes(found.relative), stakes(found.hierarchy)],
         [*_flat(found.climates.both), *_flat(found.climates.control)],
@@ -75,20 +77,24 @@ def load(written: list[Any], *, each: Pace) -> Stream:
     """Read what :func:`state` wrote."""
     picked, numbers, before, held, climates, purse, scatter, counts, span = written
     v, rho, intervals, *prior = numbers
+    # Before a history could be outdated there was one climate, and no factor of its own.
+    times = prior.pop() if len(prior) > _CLIMATE else TIMES_BEFORE
+    half = len(climates) // 2
     how = Setting(
         psis=tuple(picked[0]),
         alternatives=tuple(ALTERNATIVES[at] for at in picked[1]),
         v=v,
         rho=rho,
         scatter=_scatter(before),
-        prior=_climate(prior),
+        prior=_belief(prior),
         each=each,
         intervals=intervals,
+        times=times,
     )
     found = Comparison(
         relative=unstaked(held[0]),
         hierarchy=unstaked(held[1]),
-        climates=Climates(_climate(climates[:4]), _climate(climates[4:])),
+        climates=Climates(_belief(climates[:half]), _belief(climates[half:])),
         purse=Purse(*purse),
         scatter=_scatter(scatter),
     )
@@ -110,8 +116,15 @@ def purse_state(purse: Purse) -> list[Any]:
     return [purse.each, purse.due, purse.left, purse.cash, purse.stepped]
 
 
-def _flat(climate: Climate) -> list[float]:
-    return [climate.a, climate.b, *climate.bursts]
+def _flat(belief: Belief) -> list[float]:
+    return [number for chance, one in belief.histories for number in (one.a, one.b, *one.bursts, chance)]
+
+
+def _belief(numbers: list[float]) -> Belief:
+    if len(numbers) == _CLIMATE:
+        return certain(_climate(numbers))
+    parts = (numbers[at : at + _CLIMATE + 1] for at in range(0, len(numbers), _CLIMATE + 1))
+    return Belief(tuple((chance, _climate(climate)) for *climate, chance in parts))
 
 
 def _climate(numbers: list[float]) -> Climate:

@@ -2,7 +2,7 @@
 The comparison of a canary with its control over all phases in which both serve.
 
 Evidence is averaged, never the greatest taken: half the errors of all requests and half the mean
-over the endpoints make the evidence of errors; half of that and half that of latency make E.
+over the endpoints make the evidence of errors; that and latency's make E, in shares fixed at deploy.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from phasegate.domain.judge import alone, climate, course, latency, setting, str
 from phasegate.domain.judge.alone import Alone
 from phasegate.domain.judge.history import History
 from phasegate.domain.judge.ladder import Ladder
-from phasegate.domain.judge.latency import Latency, Rules
+from phasegate.domain.judge.latency import SHARE_THIN, Latency, Rules
 from phasegate.domain.judge.likelihood import log_sum
 from phasegate.domain.judge.matched import NONE, Matched, added, by_endpoint, matched
 from phasegate.domain.judge.path import UNTRODDEN, Path
@@ -67,6 +67,7 @@ class Trial:
     since: datetime | None = None
     path: Path = UNTRODDEN
     alone: Alone | None = None
+    latency_share: float = SHARE_THIN
 
     @classmethod
     def start(cls, terms: Terms) -> "Trial":
@@ -89,7 +90,7 @@ class Trial:
         self.alone = None
         if not self.running and self.total is not None and phase.takes_traffic and phase.soak:
             intervals = max(1, round(phase.soak.duration / self.terms.plan.interval))
-            last, how = self.total.found.climates.control, self.total.how
+            last, how = self.total.found.climates.control.likeliest, self.total.how
             self.alone = alone.begin(last, how.alternatives, intervals=intervals)
         if self.running and self.total is not None:
             self.total = self.total.raised()
@@ -141,7 +142,8 @@ class Trial:
         """ln E of everything; at ln(1/alpha) the canary is harmful."""
         if not self.terms.with_latency:
             return self.log_errors
-        return log_sum((_HALF + self.log_errors, _HALF + self.log_latency))
+        errors, slow = log(1 - self.latency_share), log(self.latency_share)
+        return log_sum((errors + self.log_errors, slow + self.log_latency))
 
     def guilty(self) -> tuple[str, ...]:
         """The endpoints that are worse, by e-BH: the k with most evidence, if the k-th has m/(k alpha)."""
@@ -168,6 +170,7 @@ class Trial:
         self.endpoints[REST] = self._stream(REST, 0.0)
         if terms.with_latency:
             self.latency = latency.begin(terms.rules, self.history.known)
+            self.latency_share = latency.share(usual, terms.rules.course)
         self.history.fine, self.history.coarse = [], []
 
     def _stream(self, endpoint: str | None, traffic: float) -> Stream:
@@ -202,6 +205,7 @@ class Trial:
             "total": stream.state(self.total) if self.total else None,
             "endpoints": {name: stream.state(one) for name, one in self.endpoints.items()},
             "latency": _latency_state(self.latency) if self.latency else None,
+            "latency_share": self.latency_share,
             "sums": [_ladder_state(self.ours), _ladder_state(self.theirs)],
             "since": self.since.isoformat() if self.since else None,
             "path": self.path.state(),
@@ -225,6 +229,8 @@ class Trial:
             datetime.fromisoformat(state["since"]) if state["since"] else None,
             Path.load(state["path"]),
             Alone.load(state["alone"]) if state["alone"] else None,
+            # Stored before shares were chosen it has none.
+            state.get("latency_share", SHARE_THIN),
         )
 
 

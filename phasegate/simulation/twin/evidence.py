@@ -11,7 +11,7 @@ from phasegate.domain.judge.climate import Pace
 from phasegate.domain.judge.comparison import MOST_AT_ONCE
 from phasegate.domain.judge.hierarchy import ALTERNATIVES
 from phasegate.domain.judge.relative import PSIS
-from phasegate.domain.judge.setting import TIMES, Setting
+from phasegate.domain.judge.setting import Setting
 from phasegate.domain.judge.starts import weights
 from phasegate.simulation.rollouts import Flags, Floats
 from phasegate.simulation.twin.dispersion import Following, following
@@ -34,6 +34,7 @@ class Settings:
     prior: Climate
     each: Pace
     intervals: int
+    times: float
 
 
 def gathered(settings: Sequence[Setting]) -> Settings:
@@ -45,13 +46,10 @@ def gathered(settings: Sequence[Setting]) -> Settings:
         v=np.array([one.v for one in settings]),
         rho=np.array([one.rho for one in settings]),
         scatter=following([one.scatter for one in settings]),
-        prior=Climate(
-            np.array([one.prior.a for one in settings]),
-            np.array([one.prior.b for one in settings]),
-            np.array([one.prior.bursts for one in settings]).T,
-        ),
+        prior=_prior(settings),
         each=first.each,
         intervals=first.intervals,
+        times=first.times,
     )
 
 
@@ -85,6 +83,16 @@ def log_evidence(
         counts = Counted(*(one[rows, at] for one in (*canary, *control)))
         found[rows, at] = stakes.after(counts)
     return found
+
+
+def _prior(settings: Sequence[Setting]) -> Climate:
+    histories = list(zip(*(one.prior.histories for one in settings), strict=True))
+    return Climate(
+        np.array([[chance for chance, _ in some] for some in histories]),
+        np.array([[one.a for _, one in some] for some in histories]),
+        np.array([[one.b for _, one in some] for some in histories]),
+        np.moveaxis(np.array([[one.bursts for _, one in some] for some in histories]), -1, 0),
+    )
 
 
 def _weights(components: Sequence[Hashable], kept: list[tuple[Any, ...]]) -> Floats:
@@ -124,7 +132,7 @@ class _Stakes:
         self._plain = _grown(self._plain, paid + how.psis, relative, eta, compared)
         self._modelled = _grown(self._modelled, paid + how.alternatives, ratios, eta, compared)
         self._scatter = self._scatter.add(counts.x0, counts.n0)
-        return _combined(self._plain, self._modelled, self._purse.cash, how.v)
+        return _combined(self._plain, self._modelled, self._purse.cash, how.v, how.times)
 
     def only(self, going: Flags) -> "_Stakes":
         """The streams that are still followed."""
@@ -163,8 +171,8 @@ def _grown(
     return np.where(compared, np.logaddexp(stakes, shares) + said, stakes)
 
 
-def _combined(plain: Floats, modelled: Floats, cash: Floats, v: Floats) -> Floats:
+def _combined(plain: Floats, modelled: Floats, cash: Floats, v: Floats, times: float) -> Floats:
     worth = np.logaddexp.reduce(np.concatenate([log_or_never(cash)[None], plain]), axis=0)
     other = np.logaddexp.reduce(np.concatenate([log_or_never(cash)[None], modelled]), axis=0)
-    capped = np.minimum(other, np.log(TIMES) + worth)
+    capped = np.minimum(other, np.log(times) + worth)
     return np.asarray(np.logaddexp(np.log(v) + worth, log_or_never(1 - v) + capped))

@@ -21,8 +21,12 @@ Bursts = tuple[Floats, Floats]
 
 @dataclass(frozen=True, slots=True)
 class Climate:
-    """What is believed before an interval, shape (streams,): Gamma(a, b) if calm; bursts (2, streams)."""
+    """
+    What is believed before an interval, for each of the histories (it holds, it is out of date): ln of its
+    *chance*, Gamma(a, b) if calm, shape (2, streams), and bursts (2, 2, streams), the kinds first.
+    """
 
+    chance: Floats
     a: Floats
     b: Floats
     bursts: Floats
@@ -44,7 +48,8 @@ class Climates:
     def only(self, going: Flags) -> "Climates":
         """The streams that are still followed."""
         kept = (
-            Climate(one.a[going], one.b[going], one.bursts[:, going]) for one in (self.both, self.control)
+            Climate(one.chance[:, going], one.a[:, going], one.b[:, going], one.bursts[..., going])
+            for one in (self.both, self.control)
         )
         return Climates(*kept)
 
@@ -99,23 +104,28 @@ def step(climates: Climates, counts: Counted, *, each: Pace) -> tuple[Floats, Cl
     calm = under_null.control + under_null.canary()
     beliefs = both.logs, control.logs
     null = np.logaddexp(beliefs[0][0] + calm, _in_burst(beliefs[0], joint))
+    own = np.logaddexp(beliefs[1][0] + alone.control, _in_burst(beliefs[1], burst0))
     canary = np.stack(
         [
             alone.canary(one.kappa)
             if one.kappa
-            else log_binomial(counts.x1, counts.n1, one.theta, choose=choose)
-            if one.theta
-            else -np.log(counts.n1 + 1)
+            else np.broadcast_to(
+                log_binomial(counts.x1, counts.n1, one.theta, choose=choose)
+                if one.theta
+                else -np.log(counts.n1 + 1),
+                control.a.shape,
+            )
             for one in ALTERNATIVES
         ]
     )
-    ratios = np.logaddexp(beliefs[1][0] + alone.control + canary, _in_burst(beliefs[1], joint)) - null
+    told = np.logaddexp(beliefs[1][0] + alone.control + canary, _in_burst(beliefs[1], joint))
+    ratios = _either(control.chance + told) - _either(both.chance + null)
     bad, total = counts.x0 + counts.x1, counts.n0 + counts.n1
     kept = [
-        _learned(climate, arm, _told(belief, chance, bursts), each=each, seen=total > 0)
-        for climate, arm, belief, chance, bursts in (
-            (both, (bad, total), beliefs[0], calm, joint),
-            (control, (counts.x0, counts.n0), beliefs[1], alone.control, burst0),
+        _learned(climate, arm, _told(belief, chance, bursts), whole, each=each, seen=total > 0)
+        for climate, arm, belief, chance, bursts, whole in (
+            (both, (bad, total), beliefs[0], calm, joint, null),
+            (control, (counts.x0, counts.n0), beliefs[1], alone.control, burst0, own),
         )
     ]
     return ratios, Climates(*kept)
@@ -123,17 +133,22 @@ def step(climates: Climates, counts: Counted, *, each: Pace) -> tuple[Floats, Cl
 
 def _arranged(bad: Floats, a: Floats) -> Floats:
     """ln G(a + bad)/(G(a) bad!): 0 where nothing failed, which is nearly everywhere."""
-    found, some = np.zeros_like(bad), bad > 0
-    few, of = bad[some], a[some]
-    found[some] = log_gamma(of + few) - log_gamma(of) - log_factorial(few)
+    found, some = np.zeros_like(a), bad > 0
+    few, of = bad[some], a[..., some]
+    found[..., some] = log_gamma(of + few) - log_gamma(of) - log_factorial(few)
     return found
 
 
 def _negative_binomial(arranged: Floats, bad: Floats, total: Floats, a: Floats, b: Floats) -> Floats:
     """ln NB(bad; total, a, b) with ln of the number of arrangements; 0 where nothing was served."""
-    failed = np.zeros_like(bad)
+    failed = np.zeros_like(b)
     np.log1p(b / np.maximum(total, 1e-300), out=failed, where=bad > 0)
     return np.where(total > 0, arranged - a * np.log1p(total / b) - bad * failed, 0.0)
+
+
+def _either(told: Floats) -> Floats:
+    """ln of the sum over the histories, the last axis but one."""
+    return np.asarray(np.logaddexp(told[..., 0, :], told[..., 1, :]))
 
 
 def _in_burst(logs: tuple[Floats, Floats, Floats], bursts: Bursts) -> Floats:
@@ -151,6 +166,7 @@ def _learned(
     climate: Climate,
     counts: tuple[Floats, Floats],
     states: tuple[Floats, ...],
+    whole: Floats,
     *,
     each: Pace,
     seen: Flags,
@@ -159,7 +175,9 @@ def _learned(
     bad, total = counts
     a, b = _forgotten(climate.a + was_calm * bad, climate.b + was_calm * total)
     begins = each.begins * was_calm
+    chance = climate.chance + whole
     return Climate(
+        np.where(seen, chance - _either(chance), climate.chance),
         np.where(seen, a, climate.a),
         np.where(seen, b, climate.b),
         np.where(seen, np.stack([each.lasts * sharp + begins, each.lasts * mild + begins]), climate.bursts),
