@@ -16,7 +16,7 @@ from phasegate.edge.faults import Fault
 from phasegate.keeper.loop import Keeper
 from phasegate.settings import Settings
 from phasegate.wiring import outside, read_bundle
-from tests.release.stage import SECOND, SERVICE, Stage, stage
+from tests.release.stage import SERVICE, Stage, stage
 
 RELEASE = "spring-rate-api-test"
 
@@ -93,14 +93,15 @@ async def test_a_version_that_fails_requests_is_taken_back_with_prefect_down(tmp
 
         taken_back = await watched(world.settings, until=back, limit=20)
         traffic.cancel()
-        state = await world.state(RELEASE)
+        state, rows = await world.state(RELEASE), await world.hands.journal.ledger.events(RELEASE)
+        kinds = [row.event.kind for row in rows]
 
         assert taken_back
         assert state.breach[0].criterion == "error-rate"
         assert state.breach[0].total is not None
         assert state.restored_at is not None
-        assert state.breached_at is not None
-        assert state.restored_at - state.breached_at < 2 * SECOND
+        # Nothing comes between: how long that takes is measured, not tested.
+        assert kinds[kinds.index("breached") + 1 :][:2] == ["intended", "acted"]
         assert any("rolled back" in notice.subject for notice in state.notices.values())
 
 
