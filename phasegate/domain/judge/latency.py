@@ -25,9 +25,11 @@ SLOWDOWNS, TILTS = 0.5, 0.1
 # What was begun before there were slowdowns goes on without them.
 TILTS_ONLY = 0.4
 LEAST_KNOWN = 100
-# Latency's part of all evidence. Where the canary answers ENOUGH requests an interval a slowdown is worth
-# more than a nat in each, so half a nat less is made up for at once; errors there may take hours to show.
-SHARE_THIN, SHARE, ENOUGH = 0.5, 0.3, 5
+# Latency's part of all evidence, from so many answers of the canary in an interval on. Five are worth more
+# than a nat when they are twice as slow, fifty twenty: what is given away is made up for at once, while
+# errors may take hours to show.
+SHARES = ((50, 0.1), (5, 0.3))
+SHARE_THIN = 0.5
 
 Race = tuple[int, float]
 
@@ -66,7 +68,8 @@ class Rules:
 
 def share(traffic: float, course: Course) -> float:
     """Latency's part of all evidence, fixed at deploy; *traffic* is requests per interval, all versions."""
-    return SHARE if traffic * course.legs[0].share >= ENOUGH else SHARE_THIN
+    answers = traffic * course.legs[0].share
+    return next((part for least, part in SHARES if answers >= least), SHARE_THIN)
 
 
 def begin(rules: Rules, known: Ladder | None = None) -> Latency:
