@@ -98,8 +98,8 @@ class Telemetry(Rule):
     """How the metrics source behaves and when its silence matters."""
 
     settle: Duration = Field(
-        description="Intervals younger than this may still grow and are not judged. An answer is known when it "
-        "is over, so: longer than the latencies that the limits look for."
+        description="Intervals younger than this may still grow and are not judged. An answer is known when "
+        "it is over, so: longer than the latencies that the limits look for."
     )
     silence_warns: Duration = Field(description="No data for this long warns.")
     silence_holds: Duration = Field(description="No data for this long stops any promotion.")
