@@ -51,8 +51,10 @@ class Stage:
     bundles: dict[str, Path]
 
     def plan(self, **changes: object) -> RolloutPlan:
-        """The demo's plan, with fields replaced."""
-        return read_plan(self.settings, "demo").model_copy(update=changes)
+        """The demo's plan, with fields replaced; no answer is slow here, so a second is judged sooner."""
+        plan = read_plan(self.settings, "demo")
+        telemetry = plan.telemetry.model_copy(update={"settle": SECOND})
+        return plan.model_copy(update={"telemetry": telemetry, **changes})
 
     async def weights(self) -> dict[str, float]:
         """Tag -> weight, read from the edge."""
