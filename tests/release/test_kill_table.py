@@ -9,7 +9,7 @@ from tests.postgres import PostgresServer
 from tests.release.edge_process import ROOT
 
 CELLS = 6
-ON_POSTGRES = 1
+ON_POSTGRES = 4
 LIMIT = 400
 
 
