@@ -33,9 +33,8 @@ class CloudflareClient:
     """
     Talks to ``<base_url>/accounts/<account_id>/…`` with a bearer token.
 
-    *timeout* is in
-    seconds and holds for one attempt, *budget* in seconds for all attempts of one
-    reading. *needs* says, when the token is refused, what it has to have. Raises
+    *timeout* is in seconds and holds for one attempt, *budget* in seconds for all attempts
+    of one reading. *needs* says, when the token is refused, what it has to have. Raises
     SettingsError for an address, account or token that cannot be right, before anything is sent.
     """
 
