@@ -19,7 +19,7 @@ async def test_a_foreign_deployment_is_decided_from_a_terminal(house: House):
     """
     good = await house.serving()
     theirs = await uploaded(house, "0.1.13-errors")
-    release = await house.start(await house.next_good(), "long-canary")
+    release = await house.start(await house.next_good(), "held-canary")
     await house.until(release.name, under_traffic)
     who = (release.name, "--by", "Ada", "--reason", "agreed with the team")
     try:
