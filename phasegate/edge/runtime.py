@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from phasegate.edge.forks import Forks
 from phasegate.edge.model import VersionRecord
 from phasegate.edge.runtime_launch import Launch, Places, prepare
 from phasegate.edge.runtime_modules import StartupFailed
@@ -73,7 +74,8 @@ class Runtime:
         startup_limit: timedelta = timedelta(seconds=10),
     ) -> None:
         self.keep: Callable[[str], bool] = lambda _: False
-        self._places = Places(d1_socket, inside or workdir / "inside.sock", workerd)
+        self._forks = Forks()
+        self._places = Places(d1_socket, inside or workdir / "inside.sock", workerd, self._forks)
         self._max_live = max_live
         self._limit = startup_limit
         self._entries: dict[str, _Entry] = {}
@@ -188,6 +190,7 @@ class Runtime:
         self._closed = True
         await asyncio.gather(*(self.stop(version_id) for version_id in tuple(self._entries)))
         await asyncio.gather(*self._watching)
+        await self._forks.close()
         for directory in (self._modules, self._sockets):
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 

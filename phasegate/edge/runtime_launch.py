@@ -1,5 +1,6 @@
 """The two ways to start a version: Python served by this edge's own program, JavaScript by ``workerd``."""
 
+import asyncio
 import json
 import os
 import sys
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from phasegate.edge.forks import CONTROL_LINE, Child, Forks, child_environment
 from phasegate.edge.model import VersionRecord
 from phasegate.edge.runtime_modules import Language, StartupFailed, main_module, write_modules
 from phasegate.edge.workerd import HOW_TO_GET_IT
@@ -25,9 +27,8 @@ class Launch(Protocol):
     def socket(self) -> Path:
         """Where it listens."""
 
-    @property
-    def command(self) -> Sequence[str]:
-        """The program and its arguments."""
+    async def begin(self) -> Child:
+        """Start its process. Raises StartupFailed, OSError."""
 
     @property
     def first_words(self) -> bytes:
@@ -42,11 +43,12 @@ class Launch(Protocol):
 
 @dataclass(frozen=True)
 class Places:
-    """What running versions need of the edge: its sockets, and the program ``workerd`` if there is one."""
+    """What running versions need of the edge: its sockets, what forks, and ``workerd`` if there is one."""
 
     d1: Path
     inside: Path
     workerd: Path | None
+    forks: Forks
 
 
 def prepare(version: VersionRecord, *, root: Path, socket: Path, places: Places) -> Launch:
@@ -54,7 +56,7 @@ def prepare(version: VersionRecord, *, root: Path, socket: Path, places: Places)
     main, language = main_module(version)
     if language is Language.PYTHON:
         write_modules(version, language, root)
-        return PythonLaunch(root, socket, main, places.d1, version)
+        return PythonLaunch(root, socket, main, places.d1, version, places.forks)
     if places.workerd is None:
         raise StartupFailed(f"{main} is JavaScript, which workerd runs, and there is none: {HOW_TO_GET_IT}")
     write_modules(version, language, root / "modules")
@@ -75,11 +77,11 @@ class PythonLaunch:
     main_module: str
     d1_socket: Path
     version: VersionRecord
+    forks: Forks
 
-    @property
-    def command(self) -> Sequence[str]:
-        """Our own program."""
-        return (sys.executable, "-P", "-m", "phasegate.edge.worker_process", "--parent", str(os.getpid()))
+    async def begin(self) -> Child:
+        """Our own program, forked."""
+        return await self.forks.fork(self.root)
 
     @property
     def first_words(self) -> bytes:
@@ -114,11 +116,19 @@ class WorkerdLaunch:
     socket: Path
     program: Path
 
-    @property
-    def command(self) -> Sequence[str]:
+    async def begin(self) -> Child:
         """The program, tied to our life."""
         tied = (sys.executable, "-P", "-S", "-m", "phasegate.edge.workerd_exec", str(os.getpid()))
-        return (*tied, str(self.program), "serve", "config.capnp", "config", "--control-fd=1")
+        # Spawned on the loop's own thread: the kernel ties the child's life to the thread that forked it.
+        return await asyncio.create_subprocess_exec(
+            *(*tied, str(self.program), "serve", "config.capnp", "config", "--control-fd=1"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=child_environment(os.environ),
+            cwd=self.root,
+            limit=CONTROL_LINE,
+        )
 
     @property
     def first_words(self) -> bytes:

@@ -3,32 +3,23 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+from phasegate.edge.forks import Child
 from phasegate.edge.runtime_launch import Launch
 from phasegate.edge.runtime_modules import StartupFailed
 
-PACKAGE_ROOT = str(Path(__file__).parents[2])
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 GRACE = 3.0
 LINES_KEPT = 100
 LINE_LIMIT = 2000
-CONTROL_LINE = 1024 * 1024
-
-
-def child_environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """The few variables a version is given; nothing of ours that could be a secret."""
-    kept = {name: ours[name] for name in PASSED_ON if name in ours}
-    return {**kept, "PYTHONPATH": PACKAGE_ROOT, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 
 
 class VersionProcess:
     """One process; ``exited`` is set once it is gone, however it went."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Child) -> None:
         assert process.stderr is not None
         self._process = process
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
@@ -41,19 +32,15 @@ class VersionProcess:
         """Start a process and wait until it serves. Raises StartupFailed."""
         # workerd does not take the place of a socket that an earlier process left behind.
         await asyncio.to_thread(launch.socket.unlink, missing_ok=True)
-        # Spawned on the loop's own thread: the kernel ties the child's life to the thread that forked it.
-        process = await asyncio.create_subprocess_exec(
-            *launch.command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=child_environment(os.environ),
-            cwd=launch.root,
-            limit=CONTROL_LINE,
-        )
+        began = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                process = await launch.begin()
+        except TimeoutError:
+            raise _not_ready(limit) from None
         version = cls(process)
         try:
-            await version._ready(launch, limit=limit)
+            await version._ready(launch, until=began + limit.total_seconds(), limit=limit)
         except BaseException:
             version.kill()
             await version.exited.wait()
@@ -99,16 +86,16 @@ class VersionProcess:
             self.kill()
             await self.exited.wait()
 
-    async def _ready(self, launch: Launch, *, limit: timedelta) -> None:
+    async def _ready(self, launch: Launch, *, until: float, limit: timedelta) -> None:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
         stdin.write(launch.first_words)
         try:
-            async with asyncio.timeout(limit.total_seconds()):
+            async with asyncio.timeout_at(until):
                 await self._until_ready(launch, stdout)
         except TimeoutError:
-            raise StartupFailed(f"not ready within {limit.total_seconds():g} s") from None
+            raise _not_ready(limit) from None
         self._logs.add(asyncio.create_task(self._log(stdout)))
 
     async def _until_ready(self, launch: Launch, stdout: asyncio.StreamReader) -> None:
@@ -136,3 +123,7 @@ class VersionProcess:
         await asyncio.wait(self._logs, timeout=0.5)
         for log in self._logs:
             log.cancel()
+
+
+def _not_ready(limit: timedelta) -> StartupFailed:
+    return StartupFailed(f"not ready within {limit.total_seconds():g} s")

@@ -1,10 +1,10 @@
 """
 One running version: imports its main module and serves its ASGI ``app`` on a Unix socket.
 
-Started by the runtime as ``python -m phasegate.edge.worker_process --parent PID``. The first
-line of standard input is its configuration (JSON: ``root``, ``main_module``, ``socket``,
-``d1_socket``, ``bindings``, ``version``), and the end of that input is the end of the process.
-Standard output carries one JSON line back: ``{"ready": true}`` or ``{"error": "..."}``.
+Forked by `phasegate.edge.fork_server`. The first line of standard input is its configuration (JSON:
+``root``, ``main_module``, ``socket``, ``d1_socket``, ``bindings``, ``version``), and the end of that
+input is the end of the process. Standard output carries one JSON line back: ``{"ready": true}`` or
+``{"error": "..."}``.
 """
 
 import importlib.util
@@ -16,6 +16,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import uvicorn
+
+from phasegate.edge.worker_asgi import with_env
+from phasegate.edge.worker_bindings import env_of
+from phasegate.edge.worker_d1 import D1Connection
 from phasegate.edge.worker_guard import die_on_eof, die_with_parent
 
 
@@ -74,11 +79,6 @@ def load_app(root: Path, main_module: str) -> Any:
 
 def serve(configuration: dict[str, Any], status: Status) -> None:
     """Serve until told to end."""
-    import uvicorn  # noqa: PLC0415  # after the guards: this import is most of the start-up time
-
-    from phasegate.edge.worker_asgi import with_env  # noqa: PLC0415
-    from phasegate.edge.worker_bindings import env_of  # noqa: PLC0415
-    from phasegate.edge.worker_d1 import D1Connection  # noqa: PLC0415
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -112,9 +112,9 @@ def serve(configuration: dict[str, Any], status: Status) -> None:
     server.run()
 
 
-def main(argv: list[str]) -> int:
-    """Start one version; 1 when it cannot be."""
-    die_with_parent(int(argv[argv.index("--parent") + 1]))
+def run(parent: int) -> int:
+    """Run one version as a child of the process *parent*; 1 when it cannot be started."""
+    die_with_parent(parent)
     status = Status()
     try:
         serve(read_configuration(), status)
@@ -123,7 +123,3 @@ def main(argv: list[str]) -> int:
         status.failed(f"Uncaught {type(error).__name__}: {error}")
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

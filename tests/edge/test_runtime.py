@@ -12,9 +12,9 @@ import pytest
 from runtime_d1 import an_engine
 from splitter_case import Answer, Wire, a_version
 
+from phasegate.edge.forks import child_environment
 from phasegate.edge.model import Module, VersionRecord
 from phasegate.edge.runtime import NotServing, Runtime, StartupFailed
-from phasegate.edge.runtime_process import child_environment
 
 SHOWS_ENV = """
 import json, os
