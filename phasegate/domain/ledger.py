@@ -5,13 +5,15 @@ A release's state is nothing but the fold of its events; two replays of the same
 events are equal, and a run that died goes on from here.
 """
 
+import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from phasegate.domain import database
 from phasegate.domain import events as e
 from phasegate.domain.chain import GENESIS, chain, first_break
-from phasegate.domain.plan import STORED
+from phasegate.domain.plan import STORED, RolloutPlan
 from phasegate.domain.state import ReleaseState, SoakState
 
 __all__ = ["GENESIS", "ReleaseState", "SoakState", "chain", "first_break", "replay"]
@@ -39,13 +41,19 @@ def _first(row: e.Recorded) -> ReleaseState:
         "at": row.at,
         "opened": row.event,
         "opened_at": row.at,
-        "plan": row.event.plan,
+        "plan": _plan(json.dumps(row.event.plan)),
         "known_good": row.event.known_good,
         "live": row.event.live,
         "known": (row.event.live.id,),
     }
-    # The plan was safe when it was opened; rules that came later must not leave it unwatched.
     return ReleaseState.model_validate(fields, context=STORED)
+
+
+@lru_cache(maxsize=64)
+def _plan(text: str) -> RolloutPlan:
+    """Every replay begins with it, and to check it takes longer than all the rest."""
+    # The plan was safe when it was opened; rules that came later must not leave it unwatched.
+    return RolloutPlan.model_validate(json.loads(text), context=STORED)
 
 
 def _next(state: ReleaseState, row: e.Recorded) -> ReleaseState:
