@@ -34,6 +34,7 @@ from phasegate.wiring import (
 
 PROMOTED, FAILED, ROLLED_BACK, WAITING = 0, 1, 3, 4
 LOOK = 1.0
+ASKS_WITHIN = 30  # seconds, a look each
 QUIET = {"delivered", "intended", "driven"}
 
 
@@ -196,16 +197,25 @@ async def _finish(runs: object, state: ReleaseState) -> None:
 
 
 async def answer_release(release: str, given: dict[str, str]) -> None:
-    """Resume the waiting run with an answer. Raises Refused when nothing is asked, or it is refused."""
+    """
+    Resume the waiting run with an answer. Raises Refused when nothing is asked, or it is refused.
+
+    A run that is about to ask, or takes another role's answer, is waited for.
+    """
     settings = Settings()
     ledger, runs = await open_ledger(settings), build_runs(settings)
     try:
-        rows = await ledger.events(release)
-        if not rows:
-            raise Refused(f"the ledger knows no release {release!r}; `phasegate ledger list` shows all")
-        state = replay(rows)
-        if state.question is None:
-            raise Refused(f"{release} asks nothing now")
+        for _ in range(ASKS_WITHIN):
+            rows = await ledger.events(release)
+            if not rows:
+                raise Refused(f"the ledger knows no release {release!r}; `phasegate ledger list` shows all")
+            state = replay(rows)
+            if state.question is None:
+                raise Refused(f"{release} asks nothing now")
+            if await runs.input_wanted(state.run):
+                break
+            await asyncio.sleep(1)
+        # Says why not, if it still does not.
         await runs.answer(state.run, dict(given))
         click.echo(f"answered {state.question.gate!r} of {release}: {given['decision']}")
     finally:

@@ -20,7 +20,7 @@ from phasegate.domain.events import Recorded
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.versions import Version
 from phasegate.settings import Settings
-from phasegate.wiring import build_runs, outside
+from phasegate.wiring import outside
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLANS = Path(__file__).parent / "plans"
@@ -176,18 +176,6 @@ class House:
             return (await self.prefect("GET", f"/flow_runs/{run}"))["state_name"] == name or None
 
         await condition(there, limit=LIMIT)
-
-    async def asks(self, run: str) -> None:
-        """Wait until the run shows its form."""
-        runs = build_runs(self.settings)
-
-        async def shown() -> bool | None:
-            return await runs.input_wanted(run) or None
-
-        try:
-            await condition(shown, limit=LIMIT)
-        finally:
-            await runs.aclose()
 
     async def run_over(self, run: str, *, limit: float = LIMIT) -> dict[str, Any]:
         """Wait until Prefect calls the run over; its record."""

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from phasegate.domain.events import Driven
-from phasegate.domain.ledger import ReleaseState
 from tests.e2e.house import Done, House
 
 pytestmark = pytest.mark.e2e
@@ -21,11 +20,9 @@ async def test_a_run_that_gave_its_process_up_is_woken_and_promotes_the_release(
     waiting = asyncio.create_task(house.phasegate(*house.asked(version, "guarded"), "--wait"))
     name = await house.opened()
 
-    for answers, (role, approver) in enumerate(PEOPLE.items()):
-        state = await house.until(
-            name, lambda state, n=answers: state.question is not None and state.responses == n
-        )
-        given = await answered(house, state, role=role, approver=approver)
+    await house.until(name, lambda state: state.question is not None)
+    for role, approver in PEOPLE.items():
+        given = await answered(house, name, role=role, approver=approver)
         assert given.code == 0, given.err
     done = await waiting
 
@@ -41,8 +38,7 @@ async def test_a_run_that_gave_its_process_up_is_woken_and_promotes_the_release(
     assert (await house.phasegate("ledger", "verify", name)).code == 0
 
 
-async def answered(house: House, release: ReleaseState, *, role: str, approver: str) -> Done:
-    """Approve as a person does who has been shown the form."""
-    await house.asks(release.run)
+async def answered(house: House, release: str, *, role: str, approver: str) -> Done:
+    """Approve at once, though the run may be about to ask, or still take in what another role has said."""
     reason = ("--decision", "approve", "--reason", "the checks have passed")
-    return await house.phasegate("answer", release.release, "--role", role, "--approver", approver, *reason)
+    return await house.phasegate("answer", release, "--role", role, "--approver", approver, *reason)
