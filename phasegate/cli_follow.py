@@ -196,6 +196,17 @@ async def _finish(runs: object, state: ReleaseState) -> None:
         click.echo(f"phasegate: {away}; the keeper starts the verification later", err=True)
 
 
+async def _asking(ledger: Ledger, release: str) -> tuple[str, str]:
+    """The run that asks, and the gate. Raises Refused when nothing is asked."""
+    rows = await ledger.events(release)
+    if not rows:
+        raise Refused(f"the ledger knows no release {release!r}; `phasegate ledger list` shows all")
+    state = replay(rows)
+    if state.question is None:
+        raise Refused(f"{release} asks nothing now")
+    return state.run, state.question.gate
+
+
 async def answer_release(release: str, given: dict[str, str]) -> None:
     """
     Resume the waiting run with an answer. Raises Refused when nothing is asked, or it is refused.
@@ -205,19 +216,15 @@ async def answer_release(release: str, given: dict[str, str]) -> None:
     settings = Settings()
     ledger, runs = await open_ledger(settings), build_runs(settings)
     try:
+        run, gate = await _asking(ledger, release)
         for _ in range(ASKS_WITHIN):
-            rows = await ledger.events(release)
-            if not rows:
-                raise Refused(f"the ledger knows no release {release!r}; `phasegate ledger list` shows all")
-            state = replay(rows)
-            if state.question is None:
-                raise Refused(f"{release} asks nothing now")
-            if await runs.input_wanted(state.run):
+            if await runs.input_wanted(run):
                 break
             await asyncio.sleep(1)
+            run, gate = await _asking(ledger, release)
         # Says why not, if it still does not.
-        await runs.answer(state.run, dict(given))
-        click.echo(f"answered {state.question.gate!r} of {release}: {given['decision']}")
+        await runs.answer(run, dict(given))
+        click.echo(f"answered {gate!r} of {release}: {given['decision']}")
     finally:
         await runs.aclose()
         await ledger.close()

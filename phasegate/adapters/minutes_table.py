@@ -9,7 +9,7 @@ from typing import Any
 from phasegate.adapters.minutes_cells import SLOW, Cells, Faults, known_columns, read_row
 from phasegate.domain.observation import Counts, Minute
 from phasegate.domain.phase import Environment
-from phasegate.domain.plan import RolloutPlan
+from phasegate.domain.plan import STORED, RolloutPlan
 from phasegate.domain.quantities import format_duration
 from phasegate.domain.recording import RecordedSoak, Recording, Watched
 
@@ -53,19 +53,17 @@ def read_table(
     telemetry = plan.telemetry.model_copy(update={"settle": timedelta(0)})
     # History may be in longer buckets; what is judged is not.
     interval = next(minute.length for minute in minutes if minute.start >= soaks[0].since)
-    return Recording(
-        plan=plan.model_copy(update={"telemetry": telemetry, "interval": interval}),
-        watched=(
-            Watched(
-                environment=Environment.PRODUCTION,
-                control=control,
-                canary=canary,
-                soaks=soaks,
-                minutes=tuple(minute for minute in minutes if minute.start >= soaks[0].since),
-                history=tuple(minute for minute in minutes if minute.start < soaks[0].since),
-            ),
-        ),
+    watched = Watched(
+        environment=Environment.PRODUCTION,
+        control=control,
+        canary=canary,
+        soaks=soaks,
+        minutes=tuple(minute for minute in minutes if minute.start >= soaks[0].since),
+        history=tuple(minute for minute in minutes if minute.start < soaks[0].since),
     )
+    judged = plan.model_copy(update={"telemetry": telemetry, "interval": interval})
+    # What makes a plan unsafe to release by does not matter for what has been.
+    return Recording.model_validate({"plan": judged, "watched": (watched,)}, context=STORED)
 
 
 def read_minutes(

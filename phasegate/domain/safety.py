@@ -12,7 +12,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 from phasegate.domain.checklist import JUDGED, By, Item
-from phasegate.domain.criteria import ASKED_OF_PEOPLE, Level, RollbackThreshold
+from phasegate.domain.criteria import ASKED_OF_PEOPLE, LatencyAbove, Level, RollbackThreshold
 from phasegate.domain.phase import Environment, Gate, Phase
 from phasegate.domain.quantities import format_duration as said
 from phasegate.domain.quantities import format_rate
@@ -49,6 +49,7 @@ def unsafe(plan: "RolloutPlan") -> tuple[Fault, ...]:
         _names,
         _weights,
         _clocks,
+        _settles,
         _waits,
         _alerting,
         _guards,
@@ -99,6 +100,26 @@ def _clocks(plan: "RolloutPlan") -> Iterator[Fault]:
             ("recovery", "limit"),
             f"{said(recovery.limit)} with steady_for {said(recovery.steady_for)}; "
             f"allowed: more than {said(recovery.steady_for)}",
+        )
+
+
+def _settles(plan: "RolloutPlan") -> Iterator[Fault]:
+    """A slow answer is counted when it is over; an interval that is judged before has only the quick ones."""
+    slowest = max(
+        (
+            (limit.above, phase.name)
+            for phase in plan.phases
+            for limit in phase.rollback
+            if isinstance(limit, LatencyAbove)
+        ),
+        default=(timedelta(0), ""),
+    )
+    if slowest[1] and plan.telemetry.settle <= slowest[0]:
+        yield Fault(
+            ("telemetry", "settle"),
+            f"{said(plan.telemetry.settle)}, but {slowest[1]!r} takes back what answers more slowly than "
+            f"{said(slowest[0])}, and such an answer is known when it is over; "
+            f"allowed: more than {said(slowest[0])}",
         )
 
 

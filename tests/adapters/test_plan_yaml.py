@@ -39,7 +39,7 @@ def test_a_child_changes_only_what_it_names(tmp_path):
         "short.yaml",
         """\
         extends: production
-        telemetry: {settle: 1s}
+        telemetry: {settle: 90s}
         phases:
           - name: canary
             soak: {duration: 1h}
@@ -50,7 +50,7 @@ def test_a_child_changes_only_what_it_names(tmp_path):
     plan = load_plan(path, search=(SHIPPED,))
 
     assert plan.name == "short"
-    assert plan.telemetry.settle == timedelta(seconds=1)
+    assert plan.telemetry.settle == timedelta(seconds=90)
     assert plan.telemetry.silence_warns == parent.telemetry.silence_warns
     assert plan.phase("canary").soak.duration == timedelta(hours=1)
     assert plan.phase("canary").soak.warmup == parent.phase("canary").soak.warmup

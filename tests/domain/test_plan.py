@@ -193,6 +193,22 @@ def test_silence_must_warn_before_it_holds():
     ]
 
 
+def test_an_interval_is_judged_when_its_slow_answers_are_over():
+    """
+    Else the limit on slow answers would look at the quick ones alone.
+    """
+    plan = a_plan()
+    slow = {"metric": "latency", "percentile": 95, "above": "3s"}
+    phases = [*plan["phases"][:-1], plan["phases"][-1] | {"rollback": [slow]}]
+
+    assert faults(phases=phases, telemetry=plan["telemetry"] | {"settle": "3s"}) == [
+        "telemetry.settle: 3s, but 'full' takes back what answers more slowly than 3s, "
+        "and such an answer is known when it is over; allowed: more than 3s"
+    ]
+    settled = plan | {"phases": phases, "telemetry": plan["telemetry"] | {"settle": "3001ms"}}
+    assert RolloutPlan.model_validate(settled).telemetry.settle == timedelta(milliseconds=3001)
+
+
 def test_health_is_not_asked_again_before_it_answered():
     """
     Overlapping questions would count one slow answer twice.
