@@ -15,7 +15,7 @@ from phasegate.domain import events as e
 from phasegate.domain.errors import RecordingError
 from phasegate.domain.ledger import ReleaseState, replay
 from phasegate.domain.observation import Minute, Probe
-from phasegate.domain.plan import Environment, RolloutPlan
+from phasegate.domain.plan import STORED, Environment, RolloutPlan
 from phasegate.domain.verdict import Reason, Verdict
 
 
@@ -124,12 +124,12 @@ def watched(
 def record(rows: tuple[e.Recorded, ...], seen: Iterable[Watched]) -> Recording:
     """The recording of the release with the events *rows*. Raises ValueError when nothing was *seen*."""
     state = replay(rows)
-    return Recording(
-        release=state.release,
-        plan=state.plan,
-        watched=tuple(seen),
-        verdicts=tuple(row.event.verdict for row in rows if isinstance(row.event, e.Judged)),
-        breaches=tuple(
+    told = {
+        "release": state.release,
+        "plan": state.plan,
+        "watched": tuple(seen),
+        "verdicts": tuple(row.event.verdict for row in rows if isinstance(row.event, e.Judged)),
+        "breaches": tuple(
             RecordedBreach(
                 phase=row.event.phase,
                 at=row.at,
@@ -140,7 +140,9 @@ def record(rows: tuple[e.Recorded, ...], seen: Iterable[Watched]) -> Recording:
             for row in rows
             if isinstance(row.event, e.Breached)
         ),
-    )
+    }
+    # The plan was safe when it was opened; rules that came later must not keep the release from being told.
+    return Recording.model_validate(told, context=STORED)
 
 
 def judged_by(recording: Recording, plan: RolloutPlan) -> Recording:

@@ -1,5 +1,6 @@
 """The evidence that a canary answers more slowly than its control."""
 
+import json
 from bisect import bisect_right
 from itertools import accumulate
 from math import exp, isfinite, log
@@ -10,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasegate.domain.judge import tilt
+from phasegate.domain.judge import tilt, trial
 from phasegate.domain.judge.course import Course, Leg
-from phasegate.domain.judge.ladder import Ladder, orderly, shifts
+from phasegate.domain.judge.ladder import Ladder, odds, orderly, shifts
 from phasegate.domain.judge.latency import Rules, begin, compared, raised
 
 CUTS = (5, 8, 13, 20, 32, 50, 80, 125, 200, 320, 500, 800, 1000, 1250, 2000, 3200, 5000, 8000)
@@ -111,7 +112,7 @@ def test_a_slow_minute_of_both_arms_convicts_nobody():
 
 def test_nothing_is_compared_before_the_control_is_known():
     """
-    The races stand where the control's answers are; without a history they are looked for first.
+    What a slowdown looks like is made of the control's answers; without a history they are waited for.
     """
     random = Random(1)
     ours, theirs = drawn(random, 10, times=9.0), drawn(random, 90)
@@ -132,17 +133,18 @@ def test_the_tilt_is_fair_when_places_are_chance():
     place = [0, 0, 1, 2, 2]
 
     for beta in tilt.BETAS:
-        ratios = [tilted(beta, [place[at] for at in drawn_two], place) for drawn_two in kinds]
-        assert sum(map(exp, ratios)) / len(ratios) <= 1 + 1e-12
+        dealt = [interval([place[at] for at in drawn_two], place) for drawn_two in kinds]
+        ratios = [tilt.drawn(tilt.ranked((beta,), one), one)[0] for one in dealt]
+        assert sum(map(exp, ratios)) / len(ratios) == pytest.approx(1, abs=1e-12)
 
 
-def tilted(beta, ours, everybody):
+def interval(ours, everybody):
     def ladder(buckets):
         return Ladder(tuple(sum(b > cut for b in buckets) for cut in (0, 1)), len(buckets))
 
     mine, whole = ladder(ours), ladder(everybody)
     rest = Ladder(tuple(a - b for a, b in zip(whole.slow, mine.slow, strict=True)), whole.total - mine.total)
-    return tilt.log_ratios((beta,), mine, rest, shift=(1.0, 1.0))[0]
+    return tilt.dealt(mine, rest, shift=(1.0, 1.0))
 
 
 def test_the_shift_is_that_of_slower_answers():
@@ -157,9 +159,38 @@ def test_the_shift_is_that_of_slower_answers():
         assert by == pytest.approx(tail(cut / 1.1, 0.6) / tail(cut, 0.6), rel=0.02)
 
 
+def test_slower_answers_fill_the_slow_buckets_and_the_odds_say_by_how_much():
+    """
+    Beyond the last answer that is known nothing can be read off: there it is no less than before.
+    """
+    known = Ladder((*(round(10**5 * tail(cut, 0.3)) for cut in CUTS[:12]), *(0,) * 6), 10**5)
+
+    found = odds(known, shifts(known, CUTS, times=1.1))
+
+    faster, slower = ([1.0, *(tail(cut / by, 0.3) for cut in CUTS)] for by in (1.0, 1.1))
+    for at in range(7, 10):
+        really = (slower[at] - slower[at + 1]) / (faster[at] - faster[at + 1])
+        assert 0.999 * really <= found[at] <= 1.25 * really
+    assert list(found) == sorted(found)
+    assert 1 <= found[0] <= found[-1] <= 3
+
+
 ladders = st.lists(BIG, min_size=len(CUTS) + 1, max_size=len(CUTS) + 1).map(
     lambda numbers: orderly(numbers[1:], numbers[0])
 )
+
+
+@settings(max_examples=50, deadline=None)
+@given(ladders, ladders, ladders, ladders)
+def test_the_comparison_goes_on_as_if_it_had_not_been_stored(known, ours, theirs, last):
+    """
+    A keeper that is restarted must not begin anew, nor with other components.
+    """
+    found = raised(compared(begin(RULES, known), ours, theirs, rules=RULES))
+
+    restored = trial._latency(json.loads(json.dumps(trial._latency_state(found))))
+
+    assert compared(restored, last, last, rules=RULES) == compared(found, last, last, rules=RULES)
 
 
 @settings(max_examples=100, deadline=None)

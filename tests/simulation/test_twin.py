@@ -127,7 +127,7 @@ def test_a_shared_breach_is_excused_for_as_long(plan: RolloutPlan, traffic: floa
 
 
 @pytest.mark.parametrize(
-    ("traffic", "part"), [(0.2, 0.5), (0.8, 0.5), (1, 0.3), (8, 0.3), (10, 0.1), (1000, 0.1)]
+    ("traffic", "part"), [(0.2, 0.4), (0.8, 0.4), (1, 0.3), (8, 0.3), (10, 0.1), (1000, 0.1)]
 )
 def test_latency_has_less_of_the_evidence_where_it_shows_at_once(
     plan: RolloutPlan, traffic: float, part: float

@@ -8,6 +8,7 @@ of the two neighbouring slopes is taken, so that an edge between two cuts harms 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from math import exp, log
 
 MOST_SHIFT = 3.0
@@ -55,6 +56,22 @@ def shifts(known: Ladder, cuts: Sequence[int], *, times: float) -> tuple[float, 
         _grown(tail, logit + slope * log(times))
         for tail, logit, slope in zip(tails, logits, slopes, strict=True)
     )
+
+
+def odds(known: Ladder, shift: Sequence[float]) -> tuple[float, ...]:
+    """
+    By what the share between two cuts grows when tails grow by *shift*, the fastest first; 1 to 3.
+
+    Where hardly anything is known nothing can be read off: it grows no less than what is faster.
+    """
+    tails = [known.tail(at) for at in range(len(shift))]
+    usual = [1.0, *tails, 0.0]
+    slower = [1.0, *(min(1.0, tail * times) for tail, times in zip(tails, shift, strict=True)), 0.0]
+    grown = (
+        (one - other) / (less - more) if less > more else 1.0
+        for (one, other), (less, more) in zip(pairwise(slower), pairwise(usual), strict=True)
+    )
+    return tuple(accumulate((max(1.0, min(MOST_SHIFT, times)) for times in grown), max))
 
 
 def _grown(tail: float, logit: float) -> float:

@@ -28,6 +28,8 @@ MOST_ENDPOINTS = 20
 REST = "(rest)"
 # Endpoints unknown at the first comparison are rare: their stream must not cost the others half of the mean.
 REST_SHARE = 0.05
+# Latency's part of all evidence before it was chosen by the traffic.
+SHARE_BEFORE = 0.5
 _HALF = log(0.5)
 
 
@@ -230,7 +232,7 @@ class Trial:
             Path.load(state["path"]),
             Alone.load(state["alone"]) if state["alone"] else None,
             # Stored before shares were chosen it has none.
-            state.get("latency_share", SHARE_THIN),
+            state.get("latency_share", SHARE_BEFORE),
         )
 
 
