@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import json
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -218,6 +219,17 @@ def _start_workers(processes: Processes, deploy: tuple[str, ...]) -> None:
     processes.start("worker", "-m", "prefect", "worker", "start", "--pool", POOL, "--name", "demo")
     processes.start("keeper", "-m", "phasegate.cli", "keeper", "--name", "keeper")
     processes.run("deploy", "-m", "prefect", "--no-prompt", "deploy", *deploy)
+    with prefect_client(processes.env) as client:
+        _run_directly(client)
+
+
+def _run_directly(client: httpx.Client) -> None:
+    """Name the Python of this machine: else each run first starts a process that looks for the one to use."""
+    found = client.post("/deployments/filter", json={})
+    found.raise_for_status()
+    for deployment in found.json():
+        told = {**deployment["job_variables"], "command": f"{sys.executable} -m prefect.engine"}
+        client.patch(f"/deployments/{deployment['id']}", json={"job_variables": told}).raise_for_status()
 
 
 @contextmanager
