@@ -134,7 +134,8 @@ def _harmless(rows: tuple[Row, ...], judge: str) -> Target:
         return Target(f"5 % slower: no more than false rollbacks of errors ({judge})", held, _worst(worst))
     bad, total = (sum(getattr(row.outcome.stopped, part) for row in own) for part in ("bad", "total"))
     # Evidence of any kind takes a harmless canary back in alpha of releases at most, never in none.
-    return Target(f"a harmless 5 % slower canary: 0.0 % ({judge})", bad / total < 0.0005, f"{bad} of {total:,}")
+    what = f"a harmless 5 % slower canary: 0.0 % ({judge})"
+    return Target(what, bad / total < 0.0005, f"{bad} of {total:,}")
 
 
 def _costs(cost: Cost) -> tuple[Target, ...]:

@@ -33,7 +33,7 @@ async def test_a_release_that_cannot_be_read_leaves_the_others_watched(tmp_path:
     async with stage(tmp_path, "0.1.13-errors") as world:
         await world.hands.journal.ledger.open("old-1", _opened("old"), by="test", at=world.hands.clock.now())
         await opened(world, "0.1.13-errors", world.plan())
-        traffic = asyncio.create_task(world.traffic(seconds=40, rate=100))
+        traffic = asyncio.create_task(world.traffic(seconds=40, rate=50))
 
         taken_back = await watched(world.settings, until=lambda: _back(world), limit=40)
         traffic.cancel()
@@ -73,7 +73,7 @@ async def test_health_is_asked_while_telemetry_is_away(tmp_path: Path):
     async with stage(tmp_path, "0.1.13-health") as world:
         await opened(world, "0.1.13-health", world.plan())
         world.edge.faults.add(Fault.read({"kind": "telemetry_down"}))
-        traffic = asyncio.create_task(world.traffic(seconds=30, rate=150))
+        traffic = asyncio.create_task(world.traffic(seconds=30, rate=75))
 
         async with impatient(world) as hands:
             watch = Watch(hands)
@@ -134,7 +134,7 @@ async def test_a_channel_that_hangs_delays_no_other_release(tmp_path: Path, monk
                     world.hands, "other-1", level=Level.CRITICAL, subject="loud", text="words", once=once
                 )
             await opened(world, "0.1.13-errors", world.plan())
-            traffic = asyncio.create_task(world.traffic(seconds=45, rate=100))
+            traffic = asyncio.create_task(world.traffic(seconds=45, rate=50))
 
             taken_back = await watched(settings, until=lambda: _back(world), limit=40)
             traffic.cancel()

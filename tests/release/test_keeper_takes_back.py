@@ -86,7 +86,7 @@ async def test_a_version_that_fails_requests_is_taken_back_with_prefect_down(tmp
     """
     async with stage(tmp_path, "0.1.13-errors") as world:
         await opened(world, "0.1.13-errors", world.plan())
-        traffic = asyncio.create_task(world.traffic(seconds=20, rate=100))
+        traffic = asyncio.create_task(world.traffic(seconds=20, rate=50))
 
         async def back() -> bool:
             return (await world.weights()) == {"0.1.11": 100}
@@ -111,7 +111,7 @@ async def test_a_healthy_version_is_left_alone(tmp_path: Path):
     """
     async with stage(tmp_path, "0.1.12") as world:
         await opened(world, "0.1.12", world.plan())
-        traffic = asyncio.create_task(world.traffic(seconds=5, rate=100))
+        traffic = asyncio.create_task(world.traffic(seconds=5, rate=50))
 
         async def done() -> bool:
             return traffic.done()
@@ -134,7 +134,7 @@ async def test_a_breach_while_a_gate_waits_withdraws_the_question(tmp_path: Path
         await opened(world, "0.1.13-errors", plan)
         phase = plan.phase("canary")
         await ask(world.hands, RELEASE, phase, gate=phase.hold, hold=True, evidence="thin")
-        traffic = asyncio.create_task(world.traffic(seconds=9, rate=100))
+        traffic = asyncio.create_task(world.traffic(seconds=9, rate=50))
 
         async def back() -> bool:
             return (await world.weights()) == {"0.1.11": 100}

@@ -38,7 +38,7 @@ async def test_the_verdicts_of_a_real_release_are_found_again(tmp_path: Path):
     async with stage(tmp_path, "0.1.12") as world:
         plan = quick(world.plan())
         await opened(world, "0.1.12", plan)
-        traffic = asyncio.create_task(world.traffic(seconds=6, rate=100))
+        traffic = asyncio.create_task(world.traffic(seconds=6, rate=50))
 
         await watched(world.settings, until=lambda: over(world), limit=20)
         decision = await judge_phase(world.hands, RELEASE, plan.phase("canary"), Judging())
@@ -60,7 +60,7 @@ async def test_the_breach_of_a_real_release_is_found_again(tmp_path: Path):
     """
     async with stage(tmp_path, "0.1.13-errors") as world:
         await opened(world, "0.1.13-errors", world.plan())
-        traffic = asyncio.create_task(world.traffic(seconds=20, rate=100))
+        traffic = asyncio.create_task(world.traffic(seconds=20, rate=50))
 
         async def back() -> bool:
             return (await world.weights()) == {"0.1.11": 100}

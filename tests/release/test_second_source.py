@@ -71,7 +71,7 @@ async def test_while_telemetry_is_away_failing_invocations_take_the_version_back
         await open_only(world, "0.1.13-crash", plan)
         await at_phase(world, "0.1.13-crash", plan, "partial")
         world.edge.faults.add(Fault.read(FIRST_DOWN))
-        traffic = asyncio.create_task(world.traffic(seconds=40, rate=150))
+        traffic = asyncio.create_task(world.traffic(seconds=40, rate=75))
 
         await watched(world, seconds=40)
         traffic.cancel()

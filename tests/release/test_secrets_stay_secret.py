@@ -110,7 +110,7 @@ async def test_no_secret_is_found_after_a_release(tmp_path: Path, caplog: pytest
             await validate_staging(world.hands, STAGED, plan.phase("staging"))
             await end(world, STAGED)
             await opened(world, "0.1.13-errors", plan)
-            traffic = asyncio.create_task(world.traffic(seconds=60, rate=100))
+            traffic = asyncio.create_task(world.traffic(seconds=60, rate=50))
             async with keeper(settings, tmp_path):
                 taken_back = await until_told(world, hook)
             traffic.cancel()

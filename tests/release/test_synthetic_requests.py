@@ -154,7 +154,7 @@ async def test_they_stop_when_users_come_and_are_in_no_count_of_theirs(tmp_path:
             return state.synthetic is not None and state.synthetic.because == "users send enough requests"
 
         began = await watched(world.settings, until=sending, limit=30)
-        traffic = asyncio.create_task(world.traffic(seconds=30, rate=100))
+        traffic = asyncio.create_task(world.traffic(seconds=30, rate=50))
         ended = await watched(world.settings, until=stopped, limit=30)
         traffic.cancel()
         state, users = await world.state(RELEASE), await world.hands.journal.ledger.minutes(RELEASE, SERVICE)

@@ -87,7 +87,7 @@ async def test_a_version_that_leaks_is_taken_back(tmp_path: Path):
     """
     async with javascript_stage(tmp_path, "0.1.13-crash") as world:
         await opened(world, "0.1.13-crash", world.plan())
-        traffic = asyncio.create_task(world.traffic(seconds=30, rate=100))
+        traffic = asyncio.create_task(world.traffic(seconds=30, rate=50))
 
         async def back() -> bool:
             return (await world.weights()) == {"0.1.11": 100}
