@@ -9,13 +9,16 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
-from examples.demo.stage import GOOD, Stage
+from examples.demo.stage import GOOD, SAMPLE, Stage, front_door
 from phasegate.actions.outside import Outside
+from phasegate.adapters.load import run_load
+from phasegate.adapters.load_plan import plan_from_file
 from phasegate.domain.events import Recorded
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.versions import Version
@@ -23,6 +26,7 @@ from phasegate.settings import Settings
 from phasegate.wiring import outside
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+MIX = SAMPLE / "traffic.json"
 PLANS = Path(__file__).parent / "plans"
 WAIT_IN_PLACE = "7s"
 # Names the ledger on PostgreSQL that several hosts share; not there without PostgreSQL.
@@ -185,6 +189,19 @@ class House:
             return record if record["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"} else None
 
         return await condition(over, limit=limit)
+
+    @asynccontextmanager
+    async def busy(self, *, rate: float) -> AsyncIterator[None]:
+        """So many requests a second more for the service, for two minutes at most."""
+        plan = plan_from_file(
+            MIX, rate=rate, duration=timedelta(minutes=2), threshold=timedelta(seconds=1), headers={}
+        )
+        asking = asyncio.create_task(run_load(front_door(self.stage.edge, self.service), plan))
+        try:
+            yield
+        finally:
+            asking.cancel()
+            await asyncio.wait({asking})
 
     async def edge(self, method: str, what: str, body: Any = None) -> Any:
         """One call of the edge's own controls, ``faults`` or ``calls``; the result."""

@@ -16,11 +16,12 @@ NOBODY = "http://127.0.0.1:9/api"
 
 async def test_a_version_that_fails_requests_is_rolled_back_within_two_intervals(house: House):
     """
-    Eight in a hundred answers fail: the users of one interval are enough to see it, the next sees it over.
+    Eight in a hundred answers fail: a few seconds of users are enough to see it, two more see it over.
     """
     good = await house.serving()
 
-    done = await house.phasegate(*house.asked("0.1.13-errors", "quick"), "--wait")
+    async with house.busy(rate=60):
+        done = await house.phasegate(*house.asked("0.1.13-errors", "held-canary"), "--wait")
 
     assert done.code == 3, done.out + done.err
     state = await house.until(await newest(house), lambda state: state.ended is not None)
