@@ -1,5 +1,6 @@
 """The program ``phasegate``. Nothing heavy is imported before a command needs it."""
 
+import gc
 import sys
 
 COMMANDS = {
@@ -29,6 +30,8 @@ def main() -> None:
     if sys.argv[1:] in (["-h"], ["--help"]):
         print(overview())
         return
+    # Modules make objects by the ten thousand while they are imported, and none of them is garbage.
+    gc.set_threshold(50_000, *gc.get_threshold()[1:])
     from phasegate.cli_group import group
 
     group(COMMANDS, purpose=PURPOSE)(prog_name="phasegate")

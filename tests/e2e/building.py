@@ -13,7 +13,7 @@ from examples.demo.stage import SERVICE, Stage, environment, set_up
 from tests.e2e.house import HOSTS_LEDGER, WAIT_IN_PLACE, plans_setting
 from tests.postgres import cluster, for_prefect, programs_of_postgres
 
-RATE = 25.0
+RATE = 15.0
 BAD = ("0.1.13-errors",)
 AUTH = "ada:lovelace"
 # As a server is set up where others can reach it; whoever talks to it must bear that.
