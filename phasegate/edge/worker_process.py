@@ -18,6 +18,7 @@ from typing import Any
 
 import uvicorn
 
+from phasegate.edge.serving import PromptServer
 from phasegate.edge.worker_asgi import with_env
 from phasegate.edge.worker_bindings import env_of
 from phasegate.edge.worker_d1 import D1Connection
@@ -80,7 +81,7 @@ def load_app(root: Path, main_module: str) -> Any:
 def serve(configuration: dict[str, Any], status: Status) -> None:
     """Serve until told to end."""
 
-    class Server(uvicorn.Server):
+    class Server(PromptServer):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.should_exit:
