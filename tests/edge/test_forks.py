@@ -3,12 +3,10 @@
 import asyncio
 import os
 import signal
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from splitter_case import a_version, until
@@ -16,12 +14,6 @@ from splitter_case import a_version, until
 from phasegate.edge.forks import Forks
 from phasegate.edge.runtime import Runtime
 from phasegate.edge.runtime_modules import StartupFailed
-
-
-@pytest.fixture
-def workdir() -> Any:
-    with tempfile.TemporaryDirectory() as directory:
-        yield Path(directory)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -51,12 +50,6 @@ BINDINGS: tuple[dict[str, Any], ...] = (
     {"type": "version_metadata", "name": "ME"},
     {"type": "d1", "name": "DB", "database_id": "5d1f"},
 )
-
-
-@pytest.fixture
-def workdir() -> Any:
-    with tempfile.TemporaryDirectory() as directory:
-        yield Path(directory)
 
 
 @pytest.fixture

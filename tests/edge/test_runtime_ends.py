@@ -3,21 +3,13 @@
 import asyncio
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from splitter_case import a_version, until
 
 from phasegate.edge.runtime import Runtime
-
-
-@pytest.fixture
-def workdir() -> Any:
-    with tempfile.TemporaryDirectory() as directory:
-        yield Path(directory)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What cannot run, and how the uploader is told."""
 
 import os
-import tempfile
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,12 +11,6 @@ from splitter_case import a_version
 
 from phasegate.edge.model import Module, VersionRecord
 from phasegate.edge.runtime import Runtime, StartupFailed
-
-
-@pytest.fixture
-def workdir() -> Any:
-    with tempfile.TemporaryDirectory() as directory:
-        yield Path(directory)
 
 
 @pytest.fixture
