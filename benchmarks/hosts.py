@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from examples.demo.processes import Processes, free_port
-from examples.demo.stage import POOL, ROOT, environment
+from examples.demo.stage import GUARDED, POOL, ROOT, environment
 from phasegate.settings import Settings
 from tests.postgres import cluster, for_prefect, programs_of_postgres
 from tests.release.edge_process import EdgeProcess
@@ -53,11 +53,9 @@ class Hosts:
     def start(self, name: str) -> None:
         """Start the program called *name*, for the first time or again."""
         self.starts += 1
-        own = (
-            {"PREFECT_API_URL": f"http://127.0.0.1:{self.behind}/api"}
-            if name == SERVER and self.behind
-            else {}
-        )
+        own = dict(GUARDED) if name == SERVER else {}
+        if own and self.behind:
+            own["PREFECT_API_URL"] = f"http://127.0.0.1:{self.behind}/api"
         self.living[name] = self.processes.start(f"{name}.{self.starts}", *self._command(name), env=own)
 
     def _command(self, name: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from phasegate.actions.preflight import look_back
 from phasegate.actions.traffic import words
 from phasegate.actions.turns import read_turn
 from phasegate.adapters.prefect_runs import PrefectRuns
-from phasegate.domain.errors import FixTheInput, Refused, RunsAway
+from phasegate.domain.errors import FixTheInput, PhasegateError, Refused, RunsAway
 from phasegate.domain.events import Asked, Ended, Expired, Outcome, Recorded
 from phasegate.domain.freeze import frozen
 from phasegate.domain.ledger import ReleaseState, replay
@@ -25,6 +25,7 @@ from phasegate.settings import Settings
 from phasegate.wiring import (
     build_runs,
     known_plans,
+    named_ledger,
     open_ledger,
     outside,
     read_bundle,
@@ -47,6 +48,9 @@ async def start_and_follow(asked: dict[str, str], *, wait: bool, wait_limit: str
     settings = Settings()
     limit = _limit(wait_limit)
     check_input(settings, asked)
+    if not key:
+        # With a key, the active release may be this very one, started before.
+        await _refuse_taken(settings, asked)
     asked = {**asked, "bundle": await _settled(settings, asked["bundle"])}
     runs = build_runs(settings)
     try:
@@ -56,6 +60,27 @@ async def start_and_follow(asked: dict[str, str], *, wait: bool, wait_limit: str
         return await follow(settings, runs, name=name, run=run, limit=limit) if wait else PROMOTED
     finally:
         await runs.aclose()
+
+
+async def _refuse_taken(settings: Settings, asked: dict[str, str]) -> None:
+    """Raise Refused while another release has the service; a ledger out of reach is left to the run."""
+    if asked.get("supersede") or asked.get("queue"):
+        return
+    ledger = named_ledger(settings)
+    try:
+        if not await ledger.present():
+            return
+        active = await ledger.releases(active=True, service=asked["service"])
+    except (PhasegateError, OSError):
+        return
+    finally:
+        await ledger.close()
+    if active:
+        raise Refused(
+            f"nothing was started: {asked['service']!r} is being released by {active[0].release!r}; "
+            f"wait until that has ended, or take it back with `phasegate abort {active[0].release}`; "
+            "--queue waits, --supersede takes back and waits"
+        )
 
 
 async def _settled(settings: Settings, bundle: str) -> str:

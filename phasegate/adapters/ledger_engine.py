@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from phasegate.adapters.ledger_address import Address
+from phasegate.adapters.sqlite_cursors import close_failed_cursors
 from phasegate.domain.errors import SettingsError
 
 
@@ -23,6 +24,7 @@ def engines(address: Address, *, limit: float) -> tuple[AsyncEngine, AsyncEngine
 
 
 def _sqlite(address: Address, limit: float, *, writes: bool) -> AsyncEngine:
+    close_failed_cursors()
     # SQLite has one writer. Queueing for one connection is fair; polling a lock from many is not.
     engine = create_async_engine(
         address.url,
