@@ -62,12 +62,12 @@ def test_the_demo_is_the_production_plan_with_short_soaks(plan, name):
 
 def test_the_demo_takes_a_minute_of_soaks():
     """
-    Short enough to watch; the gate stands two minutes, or an hour in the plan that keeps.
+    Short enough to watch; the gate stands 45 s, or an hour in the plan that keeps.
     """
     demo, keep = (load_plan(name, search=(SHIPPED,)) for name in ("demo", "demo-keep"))
 
     assert demo.shortest == timedelta(seconds=63)
-    assert demo.phase("staging").gate.limit == timedelta(minutes=2)
+    assert demo.phase("staging").gate.limit == timedelta(seconds=45)
     assert keep.phase("staging").gate.limit == timedelta(hours=1)
     assert demo.phase("full").low_traffic is LowTraffic.HOLD
 
