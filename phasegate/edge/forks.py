@@ -17,6 +17,8 @@ PACKAGE_ROOT = str(Path(__file__).parents[2])
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 CONTROL_LINE = 1024 * 1024
 PACKET = 65536
+# A fork takes milliseconds; the first one waits for what is imported, on a machine that may be busy.
+ANSWERS_WITHIN = 15.0  # seconds
 
 Control = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -100,11 +102,11 @@ class Forks:
     Python versions, forked by a process that has imported what they need.
 
     That process is started with the first of them. If it dies, they die with it, and the next
-    version starts another.
+    version starts another. If it no longer answers, they go on, and another forks what comes next.
     """
 
     def __init__(self) -> None:
-        self._server: _Server | None = None
+        self._servers: list[_Server] = []
         self._starting = asyncio.Lock()
 
     async def fork(self, directory: Path) -> Forked:
@@ -118,15 +120,19 @@ class Forks:
             raise
 
     async def close(self) -> None:
-        """End the process that forks; every version ends with it."""
-        if self._server is not None:
-            await self._server.end()
+        """End what forks; every version ends with it."""
+        for server in self._servers:
+            await server.end()
 
     async def _fork(self, directory: Path) -> Forked:
         async with self._starting:
-            if self._server is None or self._server.over:
-                self._server = await _Server.start()
-        return await self._server.fork(directory)
+            for server in [each for each in self._servers if each.over]:
+                self._servers.remove(server)
+                await server.end()
+            if not self._servers or self._servers[-1].silent:
+                self._servers.append(await _Server.start())
+            server = self._servers[-1]
+        return await server.fork(directory)
 
 
 class _Server:
@@ -138,6 +144,8 @@ class _Server:
         self._answers: asyncio.Queue[int | None] = asyncio.Queue()
         self._asking = asyncio.Lock()
         self._listening = asyncio.create_task(self._listen())
+        self._watched: dict[int, int] = {}
+        self.silent = False
 
     @classmethod
     async def start(cls) -> "_Server":
@@ -201,7 +209,16 @@ class _Server:
         if not self.over:
             with suppress(OSError):
                 socket.send_fds(self._channel, [asked], descriptors)
-            if (pid := await self._answers.get()) is not None:
+            try:
+                pid = await asyncio.wait_for(self._answers.get(), ANSWERS_WITHIN)
+            except TimeoutError:
+                # Its answer may still come, and would be taken for another one's.
+                self._fall_silent()
+                raise StartupFailed(
+                    f"the process that starts Python versions has not answered for {ANSWERS_WITHIN:g} s; "
+                    "the next version gets another one"
+                ) from None
+            if pid is not None:
                 return pid
         raise StartupFailed(
             f"the process that starts Python versions has ended with code {await self._process.wait()}"
@@ -216,7 +233,27 @@ class _Server:
             for child in self._children.values():
                 child.ended(-signal.SIGKILL)
             self._children.clear()
+            for pid in [*self._watched]:
+                self._gone(pid)
             self._answers.put_nowait(None)
+
+    def _fall_silent(self) -> None:
+        """It does not tell any more which of its versions has ended; the kernel does (pidfd_open(2))."""
+        self.silent = True
+        for pid in [*self._children]:
+            try:
+                self._watched[pid] = os.pidfd_open(pid)
+            except ProcessLookupError:
+                self._gone(pid)
+            else:
+                asyncio.get_running_loop().add_reader(self._watched[pid], self._gone, pid)
+
+    def _gone(self, pid: int) -> None:
+        if (descriptor := self._watched.pop(pid, None)) is not None:
+            asyncio.get_running_loop().remove_reader(descriptor)
+            os.close(descriptor)
+        if (child := self._children.pop(pid, None)) is not None:
+            child.ended(-signal.SIGKILL)
 
     async def _heard(self) -> bytes:
         try:

@@ -126,6 +126,30 @@ async def test_a_process_that_hangs_is_not_waited_for(workdir: Path):
     assert running == (first.id,)
 
 
+async def test_a_process_that_hangs_is_replaced(runtime: Runtime, monkeypatch: pytest.MonkeyPatch):
+    """
+    One start fails; the next one has another process, and what the first has forked goes on and ends with us.
+    """
+    before, failed, after = (a_version(number=number) for number in range(3))
+    await runtime.start(before)
+    pid = runtime.pid(before.id) or 0
+    server = parent_of(pid)
+    monkeypatch.setattr("phasegate.edge.forks.ANSWERS_WITHIN", 0.2)
+    os.kill(server, signal.SIGSTOP)
+    try:
+        with pytest.raises(StartupFailed, match="has not answered for"):
+            await runtime.start(failed)
+        monkeypatch.undo()
+        await runtime.start(after)
+        running = {version.id: parent_of(runtime.pid(version.id) or 0) for version in (before, after)}
+    finally:
+        await runtime.close()
+
+    assert running[before.id] == server != running[after.id]
+    assert not alive(pid)
+    assert not alive(server)
+
+
 async def test_where_it_cannot_be_started_it_is_said(
     workdir: Path, forks: Forks, monkeypatch: pytest.MonkeyPatch
 ):
