@@ -1,7 +1,6 @@
 """Start a release over the orchestrator's API and follow it in the ledger, for a terminal or a CI log."""
 
 import asyncio
-import sys
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -9,18 +8,18 @@ import click
 
 from phasegate.actions.aborting import abort
 from phasegate.actions.drift import accept, bring_back
+from phasegate.actions.gates import would_count
 from phasegate.actions.opening import find_candidate
 from phasegate.actions.preflight import look_back
 from phasegate.actions.traffic import words
 from phasegate.actions.turns import read_turn
-from phasegate.adapters.prefect_runs import PrefectRuns
+from phasegate.cli_wait import PROMOTED, ROLLED_BACK, WAITING, follow
 from phasegate.domain.errors import FixTheInput, PhasegateError, Refused, RunsAway
-from phasegate.domain.events import Asked, Ended, Expired, Outcome, Recorded
 from phasegate.domain.freeze import frozen
 from phasegate.domain.ledger import ReleaseState, replay
-from phasegate.domain.quantities import parse_duration
-from phasegate.ports import Ledger, RunStatus
-from phasegate.report.events_text import describe
+from phasegate.domain.plan import RolloutPlan
+from phasegate.domain.quantities import format_duration, parse_duration
+from phasegate.ports import Ledger
 from phasegate.settings import Settings
 from phasegate.wiring import (
     build_runs,
@@ -33,21 +32,20 @@ from phasegate.wiring import (
     settle_bundle,
 )
 
-PROMOTED, FAILED, ROLLED_BACK, WAITING = 0, 1, 3, 4
-LOOK = 1.0
 ASKS_WITHIN = 30  # seconds, a look each
-QUIET = {"delivered", "intended", "driven"}
+NONE = timedelta(0)
 
 
 async def start_and_follow(asked: dict[str, str], *, wait: bool, wait_limit: str, key: str) -> int:
     """
     Check the input, start the run, print where it is to be seen, and follow it if asked to.
 
-    Returns the exit code. Raises FixTheInput before anything was started.
+    An empty *wait_limit* is as long as the plan may take. Returns the exit code. Raises FixTheInput
+    before anything was started.
     """
     settings = Settings()
-    limit = _limit(wait_limit)
     check_input(settings, asked)
+    limit = _limit(wait_limit, read_plan(settings, asked["plan"]), asked.get("queue", "")) if wait else NONE
     if not key:
         # With a key, the active release may be this very one, started before.
         await _refuse_taken(settings, asked)
@@ -94,11 +92,20 @@ async def _settled(settings: Settings, bundle: str) -> str:
     return settled
 
 
-def _limit(text: str) -> timedelta:
+def _limit(text: str, plan: RolloutPlan, queue: str) -> timedelta:
+    if not text:
+        return plan.longest + (parse_duration(queue) if queue else NONE)
     try:
-        return parse_duration(text)
+        limit = parse_duration(text)
     except ValueError as error:
         raise FixTheInput(f"--wait-limit: {error}") from None
+    if limit < plan.shortest:
+        click.echo(
+            f"phasegate: a release by {plan.name!r} takes at least {format_duration(plan.shortest)}; after "
+            f"--wait-limit {text} this command ends with {WAITING}, and the release goes on",
+            err=True,
+        )
+    return limit
 
 
 def check_input(settings: Settings, asked: dict[str, str]) -> None:
@@ -117,65 +124,6 @@ def check_input(settings: Settings, asked: dict[str, str]) -> None:
             f"nothing is released until {freeze[0]:%Y-%m-%d %H:%M %Z}: {freeze[1]}; start it then, "
             "or say in --break-glass why it cannot wait"
         )
-
-
-async def follow(settings: Settings, runs: PrefectRuns, *, name: str, run: str, limit: timedelta) -> int:
-    """Print every event of the release until it ends, or *limit* is over; returns the exit code."""
-    ledger = await open_ledger(settings)
-    try:
-        return await _follow(ledger, runs, name, run, datetime.now(UTC) + limit)
-    finally:
-        await ledger.close()
-
-
-async def _follow(ledger: Ledger, runs: PrefectRuns, name: str, run: str, deadline: datetime) -> int:
-    rows: list[Recorded] = []
-    looked = 0
-    while datetime.now(UTC) < deadline:
-        new = await ledger.events(name, after=len(rows))
-        rows += new
-        for row in new:
-            _print(row)
-        if rows and isinstance(rows[-1].event, Ended):
-            return _exit_code(rows)
-        if any(isinstance(row.event, Ended) for row in rows):
-            return _exit_code(rows)
-        looked += 1
-        if not rows and looked % 5 == 0 and await _died(runs, run):
-            return 2
-        await asyncio.sleep(LOOK)
-    return _out_of_time(rows, name)
-
-
-def _print(row: Recorded) -> None:
-    if row.event.kind not in QUIET:
-        click.echo(f"{row.at:%H:%M:%S} {describe(row.event)}")
-
-
-def _exit_code(rows: list[Recorded]) -> int:
-    state = replay(rows)
-    if state.ended and state.ended.outcome is Outcome.PROMOTED:
-        return PROMOTED
-    return WAITING if any(isinstance(row.event, Expired) for row in rows) else ROLLED_BACK
-
-
-async def _died(runs: PrefectRuns, run: str) -> bool:
-    """A run that ended before the ledger knew its release was refused; its own words say why."""
-    try:
-        if await runs.status(run) not in (RunStatus.LOST, RunStatus.CANCELLED):
-            return False
-        click.echo(f"phasegate: {await runs.message(run)}", err=True)
-    except RunsAway as away:
-        click.echo(f"phasegate: {away}", err=True)
-        return False
-    return True
-
-
-def _out_of_time(rows: list[Recorded], name: str) -> int:
-    asked = [row.event for row in rows if isinstance(row.event, Asked)]
-    waits = f"; it waits for {' and '.join(asked[-1].roles)}" if asked else ""
-    print(f"phasegate: {name} has not ended within --wait-limit{waits}", file=sys.stderr)
-    return WAITING
 
 
 async def abort_release(release: str, *, reason: str, by: str, over_changed_secrets: bool) -> None:
@@ -221,14 +169,15 @@ async def _finish(runs: object, state: ReleaseState) -> None:
         click.echo(f"phasegate: {away}; the keeper starts the verification later", err=True)
 
 
-async def _asking(ledger: Ledger, release: str) -> tuple[str, str]:
-    """The run that asks, and the gate. Raises Refused when nothing is asked."""
+async def _asking(ledger: Ledger, release: str, given: dict[str, str]) -> tuple[str, str]:
+    """The run that asks, and the gate. Raises Refused when nothing is asked, or *given* would not count."""
     rows = await ledger.events(release)
     if not rows:
         raise Refused(f"the ledger knows no release {release!r}; `phasegate ledger list` shows all")
     state = replay(rows)
     if state.question is None:
         raise Refused(f"{release} asks nothing now")
+    would_count(state, now=datetime.now(UTC), **given)
     return state.run, state.question.gate
 
 
@@ -241,12 +190,12 @@ async def answer_release(release: str, given: dict[str, str]) -> None:
     settings = Settings()
     ledger, runs = await open_ledger(settings), build_runs(settings)
     try:
-        run, gate = await _asking(ledger, release)
+        run, gate = await _asking(ledger, release, given)
         for _ in range(ASKS_WITHIN):
             if await runs.input_wanted(run):
                 break
             await asyncio.sleep(1)
-            run, gate = await _asking(ledger, release)
+            run, gate = await _asking(ledger, release, given)
         # Says why not, if it still does not.
         await runs.answer(run, dict(given))
         click.echo(f"answered {gate!r} of {release}: {given['decision']}")

@@ -6,8 +6,6 @@ import click
 
 from phasegate.cli_errors import reports_errors
 
-PROMOTED, BAD_INPUT, ROLLED_BACK, WAITING = 0, 2, 3, 4
-
 
 def who() -> str:
     return os.environ.get("GITHUB_ACTOR") or os.environ.get("USER") or ""
@@ -25,15 +23,17 @@ def who() -> str:
 @click.option("--queue", default="", help="Wait so long for the service's active release to end, e.g. 2h.")
 @click.option("--unguarded", default="", help="Why no keeper needs to watch (logged and paged).")
 @click.option("--wait/--no-wait", default=False, help="Follow the release until it ends.")
-@click.option("--wait-limit", default="26h", show_default=True, help="How long to follow it, e.g. 90m.")
+@click.option(
+    "--wait-limit", default="", show_default="as the plan may take", help="How long to follow it, e.g. 90m."
+)
 @click.option("--key", default="", help="The same key never starts a second run (e.g. the CI run's id).")
 @reports_errors
 def release(wait: bool, wait_limit: str, key: str, **asked: str) -> None:
     """
     Start a release.
 
-    Exit codes: 0 promoted (or started, without --wait), 3 rolled back, 4 waiting for
-    an answer or expired, 2 bad input, 1 anything else.
+    Exit codes: 0 promoted (or started, without --wait), 3 rolled back, 4 not over at
+    --wait-limit or nobody answered, 2 bad input, 1 anything else.
     """
     import asyncio
 

@@ -1,9 +1,12 @@
 """Put a question to named people, and weigh what they answer."""
 
+from datetime import datetime
+
 from phasegate.actions.outside import Outside
 from phasegate.actions.telling import tell
 from phasegate.domain.approval import Answer, after_answer, evidence_digest, expired, weigh, withdrawn
 from phasegate.domain.criteria import Level
+from phasegate.domain.errors import Refused
 from phasegate.domain.events import Answered, AnswerRefused, Asked, Choice, Event, Extended
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Gate, Phase
@@ -81,6 +84,26 @@ async def answer(outside: Outside, release: str, given: Answer) -> Answered | An
     if isinstance(weighed, Answered):
         await _follow(outside, release, weighed, phase=phase)
     return weighed
+
+
+def would_count(
+    state: ReleaseState, *, now: datetime, decision: str, approver: str, role: str, reason: str
+) -> None:
+    """Raises Refused for an answer to the question that stands which would not count, and says why."""
+    assert state.question is not None
+    given = Answer(
+        key=state.question.key,
+        choice=Choice(decision),
+        approver=approver,
+        role=role,
+        reason=reason,
+        digest=state.question.digest,
+    )
+    if _repeated(state, given):
+        raise Refused(f"{approver} ({role}) has answered {state.question.gate!r} already")
+    weighed = weigh(state, given, now=now)
+    if isinstance(weighed, AnswerRefused):
+        raise Refused(f"the answer would not count, and was not given: {weighed.why}")
 
 
 def _repeated(state: ReleaseState, given: Answer) -> bool:

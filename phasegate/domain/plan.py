@@ -246,6 +246,21 @@ class RolloutPlan(Rule):
         return sum([*soaks, *loads], timedelta(0))
 
     @property
+    def longest(self) -> timedelta:
+        """
+        The most time the plan foresees: every soak with its extensions, load test, question and recovery.
+
+        What people add is not in it: more time asked for at a gate, an outage, a freeze, another's turn.
+        """
+        limits = [self.recovery.limit]
+        for phase in self.phases:
+            if phase.soak:
+                limits.append(phase.soak.duration * (1 + phase.soak.extensions / 2) + self.telemetry.settle)
+            limits += [part.duration for part in (phase.load,) if part]
+            limits += [part.limit for part in (phase.validation, phase.gate, phase.hold) if part]
+        return sum(limits, timedelta(0))
+
+    @property
     def cuts(self) -> tuple[int, ...]:
         """Every latency limit of the plan in milliseconds, growing."""
         rules = [rule for phase in self.phases for rule in (*phase.success, *phase.rollback)]
