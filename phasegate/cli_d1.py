@@ -116,4 +116,6 @@ def _return(release: str, way: str, order: dict[str, Any]) -> None:
 
     from phasegate.cli_d1_acting import take_back
 
-    asyncio.run(take_back(release, {"way": way, **order}))
+    # The two ways that lose data call the person an approver.
+    options = {} if way == "down-sql" else {"by": "--approver"}
+    asyncio.run(take_back(release, {"way": way, **order}, options=options))

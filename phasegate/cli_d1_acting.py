@@ -1,6 +1,7 @@
 """What the commands of ``phasegate d1`` do and print."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -78,13 +79,14 @@ async def show_schema(release: str, environment: str) -> None:
             click.echo(f"-- {'this is' if same else 'this is not'} the schema from before {release}")
 
 
-async def take_back(release: str, order: dict[str, Any]) -> None:
-    """Do what was ordered and print what was done."""
+async def take_back(release: str, order: dict[str, Any], *, options: Mapping[str, str]) -> None:
+    """Do what was ordered and print what was done; *options* are the names of fields at the terminal."""
     try:
         wanted = ReturnOrder.model_validate(order)
     except ValidationError as error:
         fault = error.errors()[0]
-        raise FixTheInput(f"--{fault['loc'][0]}: {fault['msg']}") from None
+        field = str(fault["loc"][0])
+        raise FixTheInput(f"{options.get(field, '--' + field)}: {fault['msg']}") from None
     settings = Settings()
     async with outside(settings, role="cli") as hands:
         state = await hands.journal.state(release)

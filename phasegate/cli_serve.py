@@ -92,6 +92,7 @@ def edge(
     from phasegate.domain.quantities import parse_duration
     from phasegate.edge.__main__ import run
     from phasegate.edge.config import ConfigError, EdgeConfig
+    from phasegate.edge.server import EdgeError
 
     try:
         config = EdgeConfig(
@@ -102,6 +103,6 @@ def edge(
             sampling=float(sampling),
             max_live=max_live,
         )
-    except (ConfigError, ValueError) as error:
+        run(config if rate_limit else replace(config, rate_limit=None), die_with_parent=die_with_parent)
+    except (ConfigError, EdgeError, ValueError) as error:
         raise FixTheInput(str(error)) from None
-    run(config if rate_limit else replace(config, rate_limit=None), die_with_parent=die_with_parent)

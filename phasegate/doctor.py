@@ -15,12 +15,12 @@ from packaging.requirements import Requirement
 from phasegate.adapters.cloudflare import CloudflareClient
 from phasegate.adapters.cloudflare.permissions import check_permissions
 from phasegate.adapters.cloudflare.roles import refuse_api_keys
-from phasegate.adapters.prefect_api import PrefectApi
+from phasegate.adapters.prefect_api import Missing, PrefectApi
 from phasegate.adapters.toolchain import GET_NODE, GET_WRANGLER, find_node, find_wrangler
-from phasegate.domain.errors import PhasegateError
+from phasegate.domain.errors import PhasegateError, SettingsError
 from phasegate.edge.workerd import HOW_TO_GET_IT, find_workerd
 from phasegate.settings import Settings, TokenRole
-from phasegate.wiring import named_ledger
+from phasegate.wiring import DEPLOYMENT_LOG, known_plans, named_ledger, read_plan
 
 # Their versions are pinned for a reason, and a wrong one fails silently: see pyproject.toml.
 PINNED = ("prefect", "fastapi", "sqlalchemy")
@@ -114,15 +114,38 @@ def _workers(project: Path) -> tuple[Check, ...]:
 
 
 async def _prefect(settings: Settings) -> Sequence[Row]:
-    api = PrefectApi(settings.prefect_api_url, auth=settings.prefect_auth, timeout=BUDGET)
     try:
-        await api.get("/health")
+        api = PrefectApi(settings.prefect_api_url, auth=settings.prefect_auth, timeout=BUDGET)
+    except PhasegateError as wrong:
+        return (Check("Prefect API", Health.MISSING, str(wrong), "set PHASEGATE_PREFECT_API_URL"),)
+    try:
+        return (
+            Check("Prefect API", Health.OK, settings.prefect_api_url),
+            *[
+                await _deployment(api, name)
+                for name in (settings.release_deployment, settings.rollback_deployment)
+            ],
+        )
+    except SettingsError as refused:
+        return (Check("Prefect API", Health.MISSING, str(refused), "set PHASEGATE_PREFECT_AUTH"),)
     except PhasegateError as away:
         todo = "start it (`prefect server start`), or set PHASEGATE_PREFECT_API_URL"
         return (Check("Prefect API", Health.MISSING, str(away), todo),)
     finally:
         await api.aclose()
-    return (Check("Prefect API", Health.OK, settings.prefect_api_url),)
+
+
+async def _deployment(api: PrefectApi, name: str) -> Check:
+    """Asked for with the credentials: the server tells everybody whether it is healthy."""
+    title = f"deployment {name}"
+    try:
+        found = await api.get(f"/deployments/name/{name}")
+    except Missing:
+        todo = "run `prefect --no-prompt deploy --all` where this project is"
+        return Check(title, Health.MISSING, f"Prefect at {api.url} has none of this name", todo)
+    if found.get("paused"):
+        return Check(title, Health.WARNING, "paused: its runs do not start", "resume it in the Prefect UI")
+    return Check(title, Health.OK, str(found.get("work_pool_name") or "no work pool"))
 
 
 async def _ledger(settings: Settings) -> Sequence[Row]:
@@ -175,4 +198,24 @@ async def _cloudflare(settings: Settings) -> Sequence[Row]:
     return Check("Cloudflare API", Health.OK, settings.api_url), *await check_permissions(settings)
 
 
-LOOKS: tuple[Looking, ...] = (_programs, _prefect, _ledger, _cloudflare)
+async def _channels(settings: Settings) -> Sequence[Row]:
+    """A channel that a plan names and nobody configured tells nobody, which is found out in the night."""
+    lacking: dict[str, list[str]] = {}
+    for name in known_plans(settings):
+        try:
+            plan = read_plan(settings, name)
+        except PhasegateError as wrong:
+            return (Check("channels", Health.WARNING, f"plan {name!r} cannot be read: {wrong}", "mend it"),)
+        for channel in plan.told:
+            if channel != DEPLOYMENT_LOG and channel not in settings.channels:
+                lacking.setdefault(channel, []).append(name)
+    if not lacking:
+        return (Check("channels", Health.OK, "every channel that a plan names is configured"),)
+    detail = "not configured, so nobody is told that way: " + ", ".join(
+        f"{channel} ({', '.join(plans)})" for channel, plans in sorted(lacking.items())
+    )
+    todo = """set PHASEGATE_CHANNELS='{"slack:#eng-alerts": "https://hooks.slack.com/…", …}'"""
+    return (Check("channels", Health.WARNING, detail, todo),)
+
+
+LOOKS: tuple[Looking, ...] = (_programs, _prefect, _ledger, _cloudflare, _channels)

@@ -104,5 +104,6 @@ class Settings(BaseSettings):
 
 def _words(fault: Any) -> str:
     """The variable and what is wrong with it, without pydantic's own prefix."""
-    variable = f"PHASEGATE_{'_'.join(map(str, fault['loc'])).upper()}"
-    return f"{variable}: {str(fault['msg']).removeprefix('Value error, ')}"
+    field, *inside = map(str, fault["loc"])
+    place = "".join(f", {key!r}" for key in inside)
+    return f"PHASEGATE_{field.upper()}{place}: {str(fault['msg']).removeprefix('Value error, ')}"

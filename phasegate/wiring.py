@@ -127,9 +127,7 @@ def cloudflare_client(settings: Settings, role: TokenRole, *also: TokenRole) -> 
 async def metrics(settings: Settings) -> AsyncIterator[Metrics]:
     """The metrics source alone; raises SettingsError naming what is missing."""
     _complete(settings)
-    client = CloudflareClient(
-        settings.api_url, settings.account_id, settings.token, timeout=settings.api_timeout
-    )
+    client = cloudflare_client(settings, TokenRole.READER)
     try:
         yield CloudflareTelemetry(client)
     finally:

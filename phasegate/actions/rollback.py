@@ -108,6 +108,7 @@ async def _tell_restored(outside: Outside, state: ReleaseState) -> None:
         subject=f"{state.release} rolled back",
         text=text,
         once="restored",
+        also=state.plan.communication.rollback if state.plan.communication else (),
     )
 
 

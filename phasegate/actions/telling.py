@@ -10,17 +10,26 @@ from phasegate.domain.ledger import ReleaseState
 
 
 async def tell(
-    outside: Outside, release: str, *, level: Level, subject: str, text: str, once: str
+    outside: Outside,
+    release: str,
+    *,
+    level: Level,
+    subject: str,
+    text: str,
+    once: str,
+    also: tuple[str, ...] = (),
 ) -> ReleaseState:
     """
     Put a notice into the outbox; *once* names its cause, so that telling twice stores it once.
+
+    It goes to the plan's channels for *level*, and to those in *also*.
     """
     ident = notice_id(release, once)
 
     def decide(state: ReleaseState) -> Notice | None:
         if ident in state.notices:
             return None
-        channels = state.plan.channels.get(level, ())
+        channels = tuple(dict.fromkeys((*state.plan.channels.get(level, ()), *also)))
         return Notice(id=ident, level=level, channels=channels, subject=subject, text=text)
 
     return await outside.journal.record(release, decide)

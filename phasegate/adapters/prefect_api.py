@@ -9,6 +9,7 @@ acted is never repeated blindly: it raises Ambiguous and the caller reads first.
 import asyncio
 import time
 import uuid
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -42,11 +43,12 @@ class PrefectApi:
     A client of one Prefect server at *api_url* (``http://host:4200/api``).
 
     *auth* is ``user:password`` or empty. *timeout*, in seconds, bounds one try;
-    all tries of a call together end after about twice that.
+    all tries of a call together end after about twice that. Raises SettingsError for an
+    address with credentials in it: it is printed and noted where people read it.
     """
 
     def __init__(self, api_url: str, *, auth: SecretStr, timeout: float) -> None:
-        self.url = api_url.rstrip("/")
+        self.url = _checked(api_url)
         self._timeout = timeout
         self._csrf = {"Prefect-Csrf-Client": uuid.uuid4().hex}
         user, _, password = auth.get_secret_value().partition(":")
@@ -150,6 +152,17 @@ class PrefectApi:
 
     def _words(self, what: str) -> str:
         return f"the Prefect API at {self.url} {what}"
+
+
+def _checked(api_url: str) -> str:
+    with suppress(httpx.InvalidURL):
+        url = httpx.URL(api_url)
+        if url.userinfo:
+            raise SettingsError(
+                f"PHASEGATE_PREFECT_API_URL: {url.copy_with(userinfo=b'')!s} is written with credentials; "
+                "write it without them, and set PHASEGATE_PREFECT_AUTH to user:password"
+            )
+    return api_url.rstrip("/")
 
 
 def _because(error: Exception) -> str:

@@ -261,6 +261,14 @@ class RolloutPlan(Rule):
         return sum(limits, timedelta(0))
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """Every channel the plan names, sorted."""
+        named = {name for names in self.channels.values() for name in names}
+        if self.communication:
+            named.update(self.communication.rollback, self.communication.incident)
+        return tuple(sorted(named))
+
+    @property
     def cuts(self) -> tuple[int, ...]:
         """Every latency limit of the plan in milliseconds, growing."""
         rules = [rule for phase in self.phases for rule in (*phase.success, *phase.rollback)]

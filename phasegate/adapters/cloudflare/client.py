@@ -194,7 +194,10 @@ class Pauses:
 
 
 def _checked_base(base_url: str) -> str:
-    url = httpx.URL(base_url)
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise SettingsError(f"PHASEGATE_API_URL is no address: {error}") from None
     safe = url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.host))
     if not safe or not url.host or url.userinfo or url.query:
         raise SettingsError(
