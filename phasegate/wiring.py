@@ -126,7 +126,7 @@ def cloudflare_client(settings: Settings, role: TokenRole, *also: TokenRole) -> 
 @asynccontextmanager
 async def metrics(settings: Settings) -> AsyncIterator[Metrics]:
     """The metrics source alone; raises SettingsError naming what is missing."""
-    _complete(settings)
+    _complete(settings, TokenRole.READER)
     client = cloudflare_client(settings, TokenRole.READER)
     try:
         yield CloudflareTelemetry(client)
@@ -176,9 +176,10 @@ async def close_shared() -> None:
         await entry[0].aclose()
 
 
-def _complete(settings: Settings) -> None:
+def _complete(settings: Settings, *needed: TokenRole) -> None:
     refuse_api_keys(os.environ)
-    roles = [role for role in (TokenRole.READER, TokenRole.ROLLOUT) if not _given(settings, role)]
+    needed = needed or (TokenRole.READER, TokenRole.ROLLOUT)
+    roles = [role for role in needed if not _given(settings, role)]
     missing = [] if settings.account_id else ["PHASEGATE_ACCOUNT_ID"]
     missing += ["PHASEGATE_TOKEN"] if len(roles) == 2 else [variable(role) for role in roles]
     if missing:

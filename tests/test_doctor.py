@@ -9,10 +9,12 @@ import pytest
 from pydantic import SecretStr
 
 from phasegate.adapters.ledger_sql import SqlLedger
+from phasegate.adapters.plan_yaml import load_plan
 from phasegate.doctor import examine
 from phasegate.edge.config import EdgeConfig
 from phasegate.edge.server import Edge
 from phasegate.settings import Settings
+from tests.loopback import Reply, serve
 from tests.toolchain import needs_wrangler
 
 NOBODY = "http://127.0.0.1:9/api"
@@ -120,3 +122,44 @@ def test_the_exit_code_says_whether_anything_is_missing(tmp_path):
     assert done.returncode == 1
     assert {"name", "status", "detail", "next"} == set(rows[0])
     assert any(row["status"] == "missing" for row in rows)
+
+
+async def prefect_rows(tmp_path, answer):
+    """What is said of a Prefect server that answers so."""
+    async with serve(lambda method, path, body: answer(path)) as prefect:
+        settings = Settings(project=tmp_path, prefect_api_url=f"{prefect.url}/api")
+        return {row.name: row for row in await examine(settings)}
+
+
+async def test_the_deployments_are_looked_for_with_the_credentials(tmp_path):
+    """
+    Prefect tells everybody that it is healthy; what a release needs it tells only those it knows.
+    """
+
+    def known(path):
+        if path.endswith("/release/release"):
+            return Reply(200, {"paused": False, "work_pool_name": "phasegate"})
+        return Reply(404, {"detail": "Deployment not found"})
+
+    rows = await prefect_rows(tmp_path, known)
+    stranger = await prefect_rows(tmp_path, lambda path: Reply(200 if path.endswith("/health") else 401, {}))
+
+    assert rows["deployment release/release"].detail == "phasegate"
+    assert rows["deployment rollback/rollback"].status == "missing"
+    assert "deploy --all" in rows["deployment rollback/rollback"].next
+    assert stranger["Prefect API"].status == "missing"
+    assert "PHASEGATE_PREFECT_AUTH" in stranger["Prefect API"].detail
+
+
+async def test_a_channel_that_leads_nowhere_is_said_before_the_night(tmp_path):
+    """
+    With the plans that name it.
+    """
+    some = await rows_of(tmp_path, channels={"pagerduty": "https://events.example/?routing_key=k"})
+    plan = load_plan("production", search=Settings(project=tmp_path).plan_places)
+    full = await rows_of(tmp_path, channels=dict.fromkeys(plan.told, "https://hooks.example/?routing_key=k"))
+
+    assert some["channels"].status == "warning"
+    assert "slack:#eng-alerts (" in some["channels"].detail
+    assert "pagerduty" not in some["channels"].detail
+    assert full["channels"].status == "ok"

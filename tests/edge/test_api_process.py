@@ -138,6 +138,22 @@ async def test_the_program_refuses_a_taken_port_in_one_line():
     assert said.decode().count("\n") == 1
 
 
+async def test_the_command_refuses_it_in_one_line_as_well():
+    """
+    ``phasegate edge`` is what people type.
+    """
+    async with serving() as api:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "phasegate.cli", "edge", "--api-port", str(api.edge.api_port)),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await asyncio.wait_for(process.communicate(), 20)
+
+    assert process.returncode == 2
+    assert said.decode().startswith("phasegate: the API cannot listen on 127.0.0.1:")
+    assert said.decode().count("\n") == 1
+
+
 async def test_nothing_is_left_after_closing():
     """
     No process, no port, no file.

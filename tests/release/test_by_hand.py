@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from phasegate.actions.advancing import call_off
 from phasegate.actions.by_hand import Wanted, split_by_hand, version_before
 from phasegate.actions.deploying import promote
+from phasegate.actions.rollback import restore
 from phasegate.cli_split import split
+from phasegate.domain.criteria import Level
 from phasegate.domain.errors import FixTheInput, Refused
 from phasegate.domain.events import Ended, Outcome, PhaseBegan
 from phasegate.domain.plan import Environment
@@ -104,3 +107,20 @@ def test_a_share_that_cannot_be_read_is_named(share):
 
     assert done.exit_code == 2
     assert "allowed is VERSION@PERCENT" in done.output
+
+
+async def test_a_release_taken_back_is_told_where_the_plan_says_too(tmp_path: Path):
+    """
+    Not only the on-call engineer: who follows deployments, and the status page.
+    """
+    async with stage(tmp_path, "0.1.12") as world:
+        plan = world.plan()
+        await opened(world, "0.1.12", plan)
+        await call_off(world.hands, RELEASE, by="ada", reason="users report wrong totals")
+        await restore(world.hands, RELEASE)
+        state = await world.state(RELEASE)
+
+        assert plan.communication is not None
+        (told,) = [notice for notice in state.notices.values() if notice.subject == f"{RELEASE} rolled back"]
+        assert told.channels == (*plan.channels[Level.CRITICAL], *plan.communication.rollback)
+        assert len(told.channels) == 3
