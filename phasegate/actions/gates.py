@@ -65,11 +65,15 @@ async def put(
     )
 
 
-async def answer(outside: Outside, release: str, given: Answer) -> Answered | AnswerRefused | None:
+async def answer(
+    outside: Outside, release: str, given: Answer, *, attempt: int | None = None
+) -> Answered | AnswerRefused | None:
     """
     Weigh an answer; what follows from it (a rejection, a longer soak) is noted as well.
 
-    Returns what was noted of it, None when the same person had said the same before.
+    *attempt* numbers the form that it was typed into: how many responses the question had
+    when that was shown. Returns what was noted, None for a form that is read again after
+    its answer counted.
     """
     weighed: Answered | AnswerRefused | None = None
     phase = ""
@@ -77,7 +81,8 @@ async def answer(outside: Outside, release: str, given: Answer) -> Answered | An
     def decide(state: ReleaseState) -> Event | None:
         nonlocal weighed, phase
         phase = state.question.phase if state.question else ""
-        weighed = None if _repeated(state, given) else weigh(state, given, now=outside.clock.now())
+        again = _read_again(state, given, attempt=attempt)
+        weighed = None if again else weigh(state, given, now=outside.clock.now())
         return weighed
 
     await outside.journal.record(release, decide)
@@ -99,16 +104,15 @@ def would_count(
         reason=reason,
         digest=state.question.digest,
     )
-    if _repeated(state, given):
-        raise Refused(f"{approver} ({role}) has answered {state.question.gate!r} already")
     weighed = weigh(state, given, now=now)
     if isinstance(weighed, AnswerRefused):
         raise Refused(f"the answer would not count, and was not given: {weighed.why}")
 
 
-def _repeated(state: ReleaseState, given: Answer) -> bool:
-    known = {(answer.key, answer.approver, answer.role) for answer in state.answers}
-    return (given.key, given.approver, given.role) in known
+def _read_again(state: ReleaseState, given: Answer, *, attempt: int | None) -> bool:
+    """A later form is a new answer, whatever it says: left out, it would never move the run on."""
+    earlier = attempt is not None and attempt < state.responses
+    return earlier and Answered(**given.model_dump()) in state.answers
 
 
 async def _follow(outside: Outside, release: str, answered: Answered, *, phase: str) -> None:

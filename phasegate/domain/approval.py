@@ -33,7 +33,8 @@ def weigh(state: ReleaseState, answer: Answer, *, now: datetime) -> Answered | A
 
     It counts when the question stands, the evidence is the one that was shown,
     the role was asked for, and the person neither requested the release nor
-    answered already in another role. Anybody may reject, also the author.
+    approved already, in whatever role. Anybody may reject, also the author and
+    who has approved.
     """
     why = _objection(state, answer, now=now)
     if why:
@@ -58,9 +59,15 @@ def _conflict(state: ReleaseState, answer: Answer) -> str:
     person = _same(answer.approver)
     if person == _same(state.opened.requested_by):
         return f"{answer.approver} requested this release and may not approve it"
-    if any(_same(given.approver) == person for given in state.answers):
-        return f"{answer.approver} has already answered in another role"
-    return ""
+    before = next((given for given in state.answers if _same(given.approver) == person), None)
+    if before is None:
+        return ""
+    said = f"{answer.approver} has already approved as {before.role}"
+    if answer.role != before.role:
+        return f"{said}; nobody answers in another role too, only a rejection would count"
+    if answer.choice is Choice.APPROVE:
+        return f"{said}; nobody approves twice, a rejection would count"
+    return f"{said}; of the same person only a rejection would count now"
 
 
 def same_person(one: str, other: str) -> bool:

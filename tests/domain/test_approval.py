@@ -80,7 +80,33 @@ def test_nobody_answers_for_two_roles():
     weighed = weigh(state, answer(role="product-owner", approver="a Engineering-Lead"), now=SOON)
 
     assert isinstance(weighed, e.AnswerRefused)
-    assert "already answered" in weighed.why
+    assert "already approved as engineering-lead; nobody answers in another role" in weighed.why
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"), [("approve", "nobody approves twice"), ("extend", "only a rejection")]
+)
+def test_nobody_approves_twice(choice, words):
+    """
+    It would change nothing, and whoever asks again learns what still would.
+    """
+    state = at(asked(), answered("engineering-lead"))
+
+    weighed = weigh(state, answer(approver="a engineering-lead", choice=choice), now=SOON)
+
+    assert isinstance(weighed, e.AnswerRefused)
+    assert words in weighed.why
+
+
+def test_who_has_approved_may_still_reject():
+    """
+    A fault that is found after the approval must not be lost.
+    """
+    state = at(asked(), answered("engineering-lead"))
+
+    weighed = weigh(state, answer(approver="a engineering-lead", choice="reject"), now=SOON)
+
+    assert isinstance(weighed, e.Answered)
 
 
 def test_the_author_may_reject_their_own_release():
