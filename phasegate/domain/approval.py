@@ -5,7 +5,15 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from phasegate.domain.events import AbortAsked, Answered, AnswerRefused, Choice, Expired, Withdrawn
+from phasegate.domain.events import (
+    AbortAsked,
+    Answered,
+    AnswerRefused,
+    Choice,
+    Expired,
+    Extended,
+    Withdrawn,
+)
 from phasegate.domain.ledger import ReleaseState
 
 
@@ -79,11 +87,17 @@ def _same(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def after_answer(answered: Answered) -> AbortAsked | None:
-    """What an accepted answer causes beyond itself: a rejection takes the release back."""
-    if answered.choice is not Choice.REJECT:
+def extended(state: ReleaseState, *, now: datetime) -> Extended | None:
+    """The longer soak that an answer asked for and that has not been given yet."""
+    if state.more_time is None or state.aborting or state.ended is not None:
         return None
-    return AbortAsked(by=f"{answered.approver} ({answered.role})", reason=answered.reason or "rejected")
+    name, answered = state.more_time
+    if name in state.ended_phases:
+        return None
+    soak = state.plan.phase(name).soak
+    length = soak.duration / 2 if soak else 3 * state.plan.interval
+    why = f"{answered.approver} ({answered.role}) asked for more time: {answered.reason}"
+    return Extended(phase=name, until=now + length, because=why)
 
 
 def expired(state: ReleaseState, *, now: datetime) -> AbortAsked | None:

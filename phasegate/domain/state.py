@@ -30,6 +30,8 @@ class ReleaseState(BaseModel):
 
     ``drivers`` counts the runs that took it up since it last got further. ``known`` are
     the ids of the platform's deployments that the release began with, made or took over.
+    ``rejected``: an answer alone has called it off. ``more_time`` is the phase and the answer
+    that asked for a longer soak, until that is given.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,11 +59,13 @@ class ReleaseState(BaseModel):
     question: e.Asked | None = None
     answers: tuple[e.Answered, ...] = ()
     asked: int = 0
+    more_time: tuple[str, e.Answered] | None = None
     gates_passed: tuple[str, ...] = ()
     holds_passed: tuple[str, ...] = ()
     breach: tuple[Reason, ...] = ()
     breached_at: datetime | None = None
     abort: e.AbortAsked | None = None
+    rejected: bool = False
     restored_at: datetime | None = None
     verified: e.Verified | None = None
     recovered: e.Recovered | None = None
