@@ -65,6 +65,12 @@ def _next(state: ReleaseState, row: e.Recorded) -> ReleaseState:
     return state.model_copy(update={**changes, "seq": row.seq, "at": row.at})
 
 
+def _driven(state: ReleaseState, row: Any) -> dict[str, Any]:
+    run = row.event.run
+    runs = state.runs if run in state.runs else (*state.runs, run)
+    return {"run": run, "runs": runs, "drivers": state.drivers + 1}
+
+
 def _acted(state: ReleaseState, row: Any) -> dict[str, Any]:
     if row.event.worker != state.service:
         return {"staged": row.event.live, "pending": None}
@@ -179,7 +185,7 @@ _PROGRESS = frozenset(
 # ledgers an event of its own, got lost, and that the release went on.
 _GOES_ON = frozenset({"asked", "decided", "phase-ended"})
 _FOLD: dict[str, Any] = {
-    "driven": lambda s, r: {"run": r.event.run, "drivers": s.drivers + 1},
+    "driven": _driven,
     "phase-began": lambda s, r: {"phase": r.event.phase, "verdict": None},
     "uploaded": lambda s, r: {"uploaded": {**s.uploaded, r.event.environment: r.event.version}},
     "intended": lambda s, r: {"pending": r.event},

@@ -238,6 +238,16 @@ def test_a_call_off_stands_whatever_is_asked_after_it():
     assert at(opened(), asked(), rejected(), abort, asked("q2")).aborting
 
 
+def test_every_run_that_drove_the_release_is_known():
+    """
+    Each of them may still wait when the release has ended, not only the last.
+    """
+    state = at(opened(), *(e.Driven(run=run) for run in ("r-1", "r-2", "r-1")))
+
+    assert state.run == "r-1"
+    assert state.runs == ("r-1", "r-2")
+
+
 def test_a_release_begins_with_opened():
     """
     Without plan and known-good version nothing can be decided.
