@@ -9,10 +9,18 @@ from tasks.step import step
 
 @step()
 async def gate(
-    release: str, *, key: str, decision: str, approver: str, role: str, reason: str, digest: str
+    release: str,
+    *,
+    key: str,
+    attempt: int,
+    decision: str,
+    approver: str,
+    role: str,
+    reason: str,
+    digest: str,
 ) -> str:
     """
-    Weigh one answer to the question *key*; returns in words what it did.
+    Weigh one answer to the question *key*, typed into its form *attempt*; returns in words what it did.
 
     An answer that does not count leaves the question standing and is noted with why.
     """
@@ -20,7 +28,9 @@ async def gate(
     given = Answer(
         key=key, choice=Choice(decision), approver=approver, role=role, reason=reason, digest=digest
     )
-    weighed = await answer(outside, release, given)
+    weighed = await answer(outside, release, given, attempt=attempt)
+    if weighed is None:
+        return f"the answer of {approver} ({role}) was noted before"
     if isinstance(weighed, AnswerRefused):
         return f"the answer of {approver} ({role}) does not count: {weighed.why}"
     return f"{approver} ({role}) answered: {decision}"

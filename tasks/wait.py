@@ -68,6 +68,7 @@ def _moved_on(state: ReleaseState, until: datetime, *, held: bool) -> bool:
 
 async def _question(outside: Outside, release: str, question: Asked) -> None:
     state = await outside.journal.state(release)
+    attempt = state.responses
     given = await _ask(outside, state, question)
     state = await outside.journal.state(release)
     if given is None or state.question is None or state.question.key != question.key:
@@ -75,6 +76,7 @@ async def _question(outside: Outside, release: str, question: Asked) -> None:
     words = await gate(
         release,
         key=question.key,
+        attempt=attempt,
         decision=given.decision,
         approver=given.approver,
         role=given.role,
@@ -88,8 +90,8 @@ async def _ask(outside: Outside, state: ReleaseState, question: Asked) -> Any:
     """
     Show the form and wait for it; None when time ran out.
 
-    The key names question and attempt: a re-entered run gets the stored answer, a
-    refused answer makes a fresh form.
+    The key names question and attempt: a re-entered run gets the stored answer, and
+    every answer that was weighed makes a fresh form, also one that was refused.
     """
     left = question.expires_at - outside.clock.now()
     asking: dict[str, Any] = {

@@ -155,8 +155,16 @@ def standing() -> ReleaseState:
     ("approver", "role", "why"),
     [
         (standing().opened.requested_by, "product-owner", "requested this release and may not approve it"),
-        (standing().answers[0].approver, "product-owner", "has already answered in another role"),
-        (standing().answers[0].approver, "engineering-lead", "has answered 'go-no-go' already"),
+        (
+            standing().answers[0].approver,
+            "product-owner",
+            "has already approved as engineering-lead; nobody answers in another role",
+        ),
+        (
+            standing().answers[0].approver,
+            "engineering-lead",
+            "has already approved as engineering-lead; nobody approves twice",
+        ),
         ("somebody", "janitor", "the roles are engineering-lead, product-owner"),
     ],
 )
@@ -168,6 +176,17 @@ def test_an_answer_that_would_not_count_is_refused_at_the_terminal(
     early = state.question.expires_at - timedelta(seconds=1)
     with pytest.raises(Refused, match=why):
         would_count(state, now=early, decision="approve", approver=approver, role=role, reason="looks well")
+
+
+@pytest.mark.parametrize("role", ["engineering-lead", "product-owner"])
+def test_who_has_approved_may_still_reject_at_the_terminal(role: str) -> None:
+    state = standing()
+    assert state.question is not None
+    early = state.question.expires_at - timedelta(seconds=1)
+    approver = state.answers[0].approver
+    would_count(state, now=early, decision="reject", approver=approver, role=role, reason="a fault")
+    with pytest.raises(Refused, match="only a rejection would count"):
+        would_count(state, now=early, decision="extend", approver=approver, role=role, reason="longer")
 
 
 def test_an_answer_that_counts_is_not() -> None:

@@ -9,6 +9,7 @@ from phasegate.actions.remembering import remember
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Batch, Minute, Probe
 from phasegate.domain.plan import Environment
+from phasegate.domain.versions import Version
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,9 @@ async def probe_candidate(outside: Outside, state: ReleaseState, *, known: datet
     Ask the candidate for its health through the front door, and store the answer.
 
     *known* is the time of the newest check that the caller knows. The override header
-    reaches it at any weight, 0 included. An answer by another version proves nothing about
-    the candidate and is dropped. Nothing is asked before the plan's ``health.every`` is over.
+    reaches it at any weight, 0 included. An answer that names the known-good version proves
+    nothing about the candidate and is dropped. Nothing is asked before the plan's
+    ``health.every`` is over.
     """
     canary = state.canary
     if canary is None:
@@ -121,10 +123,22 @@ async def probe_candidate(outside: Outside, state: ReleaseState, *, known: datet
     probe = await outside.checks.health(
         outside.target.front_door(state.service), state.plan.health, overrides=overrides
     )
-    if probe.served_by and canary.tag and probe.served_by != canary.tag:
+    if _stray(state, canary, probe.served_by):
         return found
     await outside.journal.ledger.add_probe(state.release, probe)
     return replace(found, probes=(*found.probes, probe))
+
+
+def _stray(state: ReleaseState, canary: Version, said: str) -> bool:
+    """
+    Whether not the candidate has answered.
+
+    A name that nobody knows is taken for the candidate's own: were it dropped, a sick one would
+    never be seen. Beside a foreign split it may be that of the foreign version.
+    """
+    if not said or canary.named(said):
+        return False
+    return state.drift is not None or state.opened.known_good.named(said)
 
 
 async def probe_staging(outside: Outside, state: ReleaseState, *, known: datetime | None = None) -> Probed:
@@ -133,7 +147,7 @@ async def probe_staging(outside: Outside, state: ReleaseState, *, known: datetim
     if lately:
         return found
     probe = await probe_service(outside, state, environment=Environment.STAGING)
-    if probe.served_by not in ("", state.uploaded[Environment.STAGING].tag):
+    if probe.served_by and not state.uploaded[Environment.STAGING].named(probe.served_by):
         return found
     await outside.journal.ledger.add_probe(state.release, probe)
     return replace(found, probes=(*found.probes, probe))

@@ -1,7 +1,7 @@
 """What is due at the end of a wait: judge, and do what follows from the decision."""
 
 from phasegate.actions.advancing import end_phase, extend, judge_phase, waiting
-from phasegate.actions.gates import ask, close_question
+from phasegate.actions.gates import ask, close_question, grant_more_time
 from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.domain.decision import Action, Decision
@@ -17,7 +17,8 @@ async def evaluate(outside: Outside, release: str, phase: Phase) -> tuple[Step, 
     While a soak runs or a question stands nothing is judged here: the keeper does.
     """
     # The keeper lets questions expire; a release that nobody watches must not wait for ever.
-    state = await close_question(outside, release)
+    await close_question(outside, release)
+    state = await grant_more_time(outside, release)
     step = waiting(state, phase, now=outside.clock.now())
     if step is not None:
         return step, False

@@ -4,10 +4,10 @@ from datetime import datetime
 
 from phasegate.actions.outside import Outside
 from phasegate.actions.telling import tell
-from phasegate.domain.approval import Answer, after_answer, evidence_digest, expired, weigh, withdrawn
+from phasegate.domain.approval import Answer, evidence_digest, expired, extended, weigh, withdrawn
 from phasegate.domain.criteria import Level
 from phasegate.domain.errors import Refused
-from phasegate.domain.events import Answered, AnswerRefused, Asked, Choice, Event, Extended
+from phasegate.domain.events import Answered, AnswerRefused, Asked, Choice, Event
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Gate, Phase
 
@@ -65,24 +65,26 @@ async def put(
     )
 
 
-async def answer(outside: Outside, release: str, given: Answer) -> Answered | AnswerRefused | None:
+async def answer(
+    outside: Outside, release: str, given: Answer, *, attempt: int | None = None
+) -> Answered | AnswerRefused | None:
     """
-    Weigh an answer; what follows from it (a rejection, a longer soak) is noted as well.
+    Weigh an answer; a rejection calls the release off, a longer soak is noted as well.
 
-    Returns what was noted of it, None when the same person had said the same before.
+    *attempt* numbers the form that it was typed into: how many responses the question had
+    when that was shown. Returns what was noted, None for a form that is read again after
+    its answer counted.
     """
     weighed: Answered | AnswerRefused | None = None
-    phase = ""
 
     def decide(state: ReleaseState) -> Event | None:
-        nonlocal weighed, phase
-        phase = state.question.phase if state.question else ""
-        weighed = None if _repeated(state, given) else weigh(state, given, now=outside.clock.now())
+        nonlocal weighed
+        again = _read_again(state, given, attempt=attempt)
+        weighed = None if again else weigh(state, given, now=outside.clock.now())
         return weighed
 
     await outside.journal.record(release, decide)
-    if isinstance(weighed, Answered):
-        await _follow(outside, release, weighed, phase=phase)
+    await grant_more_time(outside, release)
     return weighed
 
 
@@ -99,34 +101,20 @@ def would_count(
         reason=reason,
         digest=state.question.digest,
     )
-    if _repeated(state, given):
-        raise Refused(f"{approver} ({role}) has answered {state.question.gate!r} already")
     weighed = weigh(state, given, now=now)
     if isinstance(weighed, AnswerRefused):
         raise Refused(f"the answer would not count, and was not given: {weighed.why}")
 
 
-def _repeated(state: ReleaseState, given: Answer) -> bool:
-    known = {(answer.key, answer.approver, answer.role) for answer in state.answers}
-    return (given.key, given.approver, given.role) in known
+def _read_again(state: ReleaseState, given: Answer, *, attempt: int | None) -> bool:
+    """A later form is a new answer, whatever it says: left out, it would never move the run on."""
+    earlier = attempt is not None and attempt < state.responses
+    return earlier and Answered(**given.model_dump()) in state.answers
 
 
-async def _follow(outside: Outside, release: str, answered: Answered, *, phase: str) -> None:
-    rejection = after_answer(answered)
-    if rejection is not None:
-        await outside.journal.record(release, lambda s: None if s.aborting else rejection)
-    if answered.choice is not Choice.EXTEND:
-        return
-
-    def extend(state: ReleaseState) -> Event | None:
-        soak = state.plan.phase(phase).soak
-        if state.aborting or phase not in state.soaks:
-            return None
-        length = soak.duration / 2 if soak else 3 * state.plan.interval
-        why = f"{answered.approver} ({answered.role}) asked for more time: {answered.reason}"
-        return Extended(phase=phase, until=outside.clock.now() + length, because=why)
-
-    await outside.journal.record(release, extend)
+async def grant_more_time(outside: Outside, release: str) -> ReleaseState:
+    """Extend the soak that a person asked to be longer; whoever goes on with the release does it, once."""
+    return await outside.journal.record(release, lambda s: extended(s, now=outside.clock.now()))
 
 
 async def close_question(outside: Outside, release: str) -> ReleaseState:

@@ -10,6 +10,7 @@ from phasegate.domain.events import Checked, Event, Loaded
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Probe
 from phasegate.domain.plan import Environment, LowTraffic, Phase
+from phasegate.domain.versions import Version
 
 HEALTH_TRIES = 10
 LOAD_TRIES = 2
@@ -31,19 +32,19 @@ async def validate_staging(outside: Outside, release: str, phase: Phase) -> Rele
 
 async def _health(outside: Outside, state: ReleaseState) -> Result:
     """A version may take seconds to be everywhere, so the right one is waited for, within limits."""
-    tag = state.uploaded[Environment.STAGING].tag
+    version = state.uploaded[Environment.STAGING]
     for _ in range(HEALTH_TRIES):
         probe = await probe_service(outside, state, environment=Environment.STAGING)
-        if probe.ok and probe.served_by in ("", tag):
+        if probe.ok and (not probe.served_by or version.named(probe.served_by)):
             break
         await outside.clock.sleep(timedelta(milliseconds=500))
-    return _result(probe, tag)
+    return _result(probe, version)
 
 
-def _result(probe: Probe, tag: str) -> Result:
+def _result(probe: Probe, version: Version) -> Result:
     faults = list(probe.faults)
-    if probe.served_by not in ("", tag):
-        faults.append(f"answered by {probe.served_by}, expected {tag}")
+    if probe.served_by and not version.named(probe.served_by):
+        faults.append(f"answered by {probe.served_by}, expected {version.label}")
     if faults or not probe.ok:
         return Result(key="health", outcome=Outcome.FAILED, detail="; ".join(faults), at=probe.at)
     millis = probe.elapsed.total_seconds() * 1000

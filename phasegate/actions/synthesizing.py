@@ -36,12 +36,12 @@ class Answer:
     @property
     def named(self) -> bool:
         """Whether the answer says that it is the asked version's."""
-        return self.probe.served_by in {self.version.tag, self.version.id} - {""}
+        return self.version.named(self.probe.served_by)
 
     @property
     def stray(self) -> bool:
         """Whether the answer says that it is the other version's: then it counts for neither."""
-        return not self.named and self.probe.served_by in {self.other.tag, self.other.id} - {""}
+        return not self.named and self.other.named(self.probe.served_by)
 
 
 async def send_interval(outside: Outside, state: ReleaseState, phase: Phase, *, start: datetime) -> bool:

@@ -5,7 +5,15 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from phasegate.domain.events import AbortAsked, Answered, AnswerRefused, Choice, Expired, Withdrawn
+from phasegate.domain.events import (
+    AbortAsked,
+    Answered,
+    AnswerRefused,
+    Choice,
+    Expired,
+    Extended,
+    Withdrawn,
+)
 from phasegate.domain.ledger import ReleaseState
 
 
@@ -33,7 +41,8 @@ def weigh(state: ReleaseState, answer: Answer, *, now: datetime) -> Answered | A
 
     It counts when the question stands, the evidence is the one that was shown,
     the role was asked for, and the person neither requested the release nor
-    answered already in another role. Anybody may reject, also the author.
+    approved already, in whatever role. Anybody may reject, also the author and
+    who has approved.
     """
     why = _objection(state, answer, now=now)
     if why:
@@ -58,9 +67,15 @@ def _conflict(state: ReleaseState, answer: Answer) -> str:
     person = _same(answer.approver)
     if person == _same(state.opened.requested_by):
         return f"{answer.approver} requested this release and may not approve it"
-    if any(_same(given.approver) == person for given in state.answers):
-        return f"{answer.approver} has already answered in another role"
-    return ""
+    before = next((given for given in state.answers if _same(given.approver) == person), None)
+    if before is None:
+        return ""
+    said = f"{answer.approver} has already approved as {before.role}"
+    if answer.role != before.role:
+        return f"{said}; nobody answers in another role too, only a rejection would count"
+    if answer.choice is Choice.APPROVE:
+        return f"{said}; nobody approves twice, a rejection would count"
+    return f"{said}; of the same person only a rejection would count now"
 
 
 def same_person(one: str, other: str) -> bool:
@@ -72,11 +87,17 @@ def _same(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def after_answer(answered: Answered) -> AbortAsked | None:
-    """What an accepted answer causes beyond itself: a rejection takes the release back."""
-    if answered.choice is not Choice.REJECT:
+def extended(state: ReleaseState, *, now: datetime) -> Extended | None:
+    """The longer soak that an answer asked for and that has not been given yet."""
+    if state.more_time is None or state.aborting or state.ended is not None:
         return None
-    return AbortAsked(by=f"{answered.approver} ({answered.role})", reason=answered.reason or "rejected")
+    name, answered = state.more_time
+    if name in state.ended_phases:
+        return None
+    soak = state.plan.phase(name).soak
+    length = soak.duration / 2 if soak else 3 * state.plan.interval
+    why = f"{answered.approver} ({answered.role}) asked for more time: {answered.reason}"
+    return Extended(phase=name, until=now + length, because=why)
 
 
 def expired(state: ReleaseState, *, now: datetime) -> AbortAsked | None:

@@ -58,9 +58,17 @@ def _plan(text: str) -> RolloutPlan:
 
 def _next(state: ReleaseState, row: e.Recorded) -> ReleaseState:
     changes = _FOLD[row.event.kind](state, row) if row.event.kind in _FOLD else {}
+    if state.rejected and row.event.kind in _GOES_ON:
+        changes = {**changes, "abort": None, "breached_at": None, "rejected": False}
     if row.event.kind in _PROGRESS:
         changes = {**changes, "drivers": 0, "stalled_since": None}
     return state.model_copy(update={**changes, "seq": row.seq, "at": row.at})
+
+
+def _driven(state: ReleaseState, row: Any) -> dict[str, Any]:
+    run = row.event.run
+    runs = state.runs if run in state.runs else (*state.runs, run)
+    return {"run": run, "runs": runs, "drivers": state.drivers + 1}
 
 
 def _acted(state: ReleaseState, row: Any) -> dict[str, Any]:
@@ -90,12 +98,13 @@ def _soaking(state: ReleaseState, row: Any) -> dict[str, Any]:
 def _extended(state: ReleaseState, row: Any) -> dict[str, Any]:
     soak = state.soaks[row.event.phase]
     soak = soak.model_copy(update={"until": row.event.until, "extended": soak.extended + 1})
-    return {"soaks": {**state.soaks, row.event.phase: soak}}
+    return {"soaks": {**state.soaks, row.event.phase: soak}, "more_time": None}
 
 
 def _asked(state: ReleaseState, row: Any) -> dict[str, Any]:
     question = row.event
     return {
+        "more_time": None,
         "question": question,
         "answers": (),
         "asked": state.asked + 1,
@@ -109,13 +118,30 @@ def _answered(state: ReleaseState, row: Any) -> dict[str, Any]:
     if question is None or row.event.key != question.key:
         return {}
     if row.event.choice is not e.Choice.APPROVE:
-        return {"question": None, "answers": ()}
+        return {"question": None, "answers": (), **_turned_down(state, row, phase=question.phase)}
     if not set(question.roles) <= {answer.role for answer in answers}:
         return {"answers": answers, "responses": state.responses + 1}
     if question.way_back:
         return {"question": None, "answers": (), "way_back_accepted": True}
     passed = "holds_passed" if question.hold else "gates_passed"
     return {"question": None, "answers": (), passed: (*getattr(state, passed), question.phase)}
+
+
+def _turned_down(state: ReleaseState, row: Any, *, phase: str) -> dict[str, Any]:
+    """A rejection calls the release off in the event that notes it: no crash can come in between."""
+    given = row.event
+    if given.choice is e.Choice.EXTEND:
+        return {"more_time": (phase, given)} if phase in state.soaks else {}
+    if state.aborting:
+        return {}
+    abort = e.AbortAsked(by=f"{given.approver} ({given.role})", reason=given.reason or "rejected")
+    return {"abort": abort, "breached_at": row.at, "rejected": True}
+
+
+def _abort_asked(state: ReleaseState, row: Any) -> dict[str, Any]:
+    """Older ledgers have a rejection's call-off in an event of its own: that one's time stands."""
+    since = None if state.rejected and not state.breach else state.breached_at
+    return {"abort": row.event, "breached_at": since or row.at, "rejected": False}
 
 
 def _closed(state: ReleaseState, row: Any) -> dict[str, Any]:
@@ -155,8 +181,11 @@ _PROGRESS = frozenset(
         *("migrations-planned", "migrating", "migrated"),
     }
 )
+# Never written of a release that is called off. After a rejection they say that its call-off, in older
+# ledgers an event of its own, got lost, and that the release went on.
+_GOES_ON = frozenset({"asked", "decided", "phase-ended"})
 _FOLD: dict[str, Any] = {
-    "driven": lambda s, r: {"run": r.event.run, "drivers": s.drivers + 1},
+    "driven": _driven,
     "phase-began": lambda s, r: {"phase": r.event.phase, "verdict": None},
     "uploaded": lambda s, r: {"uploaded": {**s.uploaded, r.event.environment: r.event.version}},
     "intended": lambda s, r: {"pending": r.event},
@@ -176,7 +205,7 @@ _FOLD: dict[str, Any] = {
     },
     **dict.fromkeys(("expired", "withdrawn"), _closed),
     "breached": lambda s, r: {"breach": r.event.because, "breached_at": r.at},
-    "abort-asked": lambda s, r: {"abort": r.event, "breached_at": s.breached_at or r.at},
+    "abort-asked": _abort_asked,
     "phase-ended": lambda s, r: {"ended_phases": (*s.ended_phases, r.event.phase)},
     "known-good": lambda s, r: {"known_good": r.event.version},
     "drifted": lambda s, r: {"drift": r.event, "drifts": s.drifts + 1},

@@ -28,8 +28,11 @@ class ReleaseState(BaseModel):
     """
     Where one release is. ``seq`` is the last event that went into it.
 
-    ``drivers`` counts the runs that took it up since it last got further. ``known`` are
+    ``run`` drives it, ``runs`` are all that ever did; ``drivers`` counts those that took it up
+    since it last got further. ``known`` are
     the ids of the platform's deployments that the release began with, made or took over.
+    ``rejected``: an answer alone has called it off. ``more_time`` is the phase and the answer
+    that asked for a longer soak, until that is given.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +46,7 @@ class ReleaseState(BaseModel):
     known_good: Version
     live: LiveSplit
     run: str = ""
+    runs: tuple[str, ...] = ()
     drivers: int = 0
     phase: str = ""
     ended_phases: tuple[str, ...] = ()
@@ -57,11 +61,13 @@ class ReleaseState(BaseModel):
     question: e.Asked | None = None
     answers: tuple[e.Answered, ...] = ()
     asked: int = 0
+    more_time: tuple[str, e.Answered] | None = None
     gates_passed: tuple[str, ...] = ()
     holds_passed: tuple[str, ...] = ()
     breach: tuple[Reason, ...] = ()
     breached_at: datetime | None = None
     abort: e.AbortAsked | None = None
+    rejected: bool = False
     restored_at: datetime | None = None
     verified: e.Verified | None = None
     recovered: e.Recovered | None = None

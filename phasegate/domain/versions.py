@@ -19,6 +19,14 @@ class Version(BaseModel):
         """The tag when there is one, else the first eight characters of the id."""
         return self.tag or self.id[:8]
 
+    def named(self, said: str) -> bool:
+        """
+        Whether *said* is this version: a health body says the tag, ``X-Version-Id`` the id.
+
+        What an answer fails with has the header alone, so both are always looked at.
+        """
+        return bool(said) and said in (self.id, self.tag)
+
 
 class Share(BaseModel):
     """One version's part of the traffic; ``weight`` in percent."""

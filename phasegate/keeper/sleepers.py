@@ -3,6 +3,7 @@ Runs that wait although their release has ended.
 
 Whoever ends a release from outside (a person who accepts a foreign deployment) wakes its
 run once. A run that is just about to suspend itself cannot be woken and would then sleep for ever.
+So would the run of a release that another run took back: a person started `rollback` for it.
 """
 
 import logging
@@ -24,7 +25,7 @@ _WAITS = (RunStatus.ACTIVE, RunStatus.SUSPENDED)
 
 @dataclass
 class Sleepers:
-    """The ended releases whose run may still wait; looked at until the run is over, or for an hour."""
+    """The ended releases of whose runs one may still wait; looked at until all are over, or for an hour."""
 
     outside: Outside
     _until: dict[str, datetime] = field(default_factory=dict)
@@ -60,9 +61,12 @@ class Sleepers:
 
     async def _wake(self, release: str) -> None:
         state = await self.outside.journal.state(release)
-        late = self.outside.clock.now() > self._until[release]
-        if late or not state.run or await self.outside.runs.status(state.run) not in _WAITS:
+        late, waits = self.outside.clock.now() > self._until[release], False
+        for run in () if late else state.runs:
+            if await self.outside.runs.status(run) in _WAITS:
+                waits = True
+                if await self.outside.runs.wake(run, answer=fallen(state)):
+                    log.info("%s has ended; its run %s was woken to see that", release, run)
+        if not waits:
             self._until.pop(release, None)
             self.outside.journal.forget(release)
-        elif await self.outside.runs.wake(state.run, answer=fallen(state)):
-            log.info("%s has ended; its run %s was woken to see that", release, state.run)

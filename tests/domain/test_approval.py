@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from phasegate.domain import events as e
-from phasegate.domain.approval import Answer, after_answer, evidence_digest, expired, weigh, withdrawn
+from phasegate.domain.approval import Answer, evidence_digest, expired, extended, weigh, withdrawn
 from phasegate.domain.ledger import ReleaseState, replay
 from phasegate.domain.verdict import Finding
-from tests.ledger_cases import T0, answered, asked, chained, judged, opened
+from tests.ledger_cases import T0, answered, asked, chained, judged, opened, soaking
 
 SOON = T0 + timedelta(minutes=5)
 LATE = T0 + timedelta(hours=5)
@@ -80,7 +80,33 @@ def test_nobody_answers_for_two_roles():
     weighed = weigh(state, answer(role="product-owner", approver="a Engineering-Lead"), now=SOON)
 
     assert isinstance(weighed, e.AnswerRefused)
-    assert "already answered" in weighed.why
+    assert "already approved as engineering-lead; nobody answers in another role" in weighed.why
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"), [("approve", "nobody approves twice"), ("extend", "only a rejection")]
+)
+def test_nobody_approves_twice(choice, words):
+    """
+    It would change nothing, and whoever asks again learns what still would.
+    """
+    state = at(asked(), answered("engineering-lead"))
+
+    weighed = weigh(state, answer(approver="a engineering-lead", choice=choice), now=SOON)
+
+    assert isinstance(weighed, e.AnswerRefused)
+    assert words in weighed.why
+
+
+def test_who_has_approved_may_still_reject():
+    """
+    A fault that is found after the approval must not be lost.
+    """
+    state = at(asked(), answered("engineering-lead"))
+
+    weighed = weigh(state, answer(approver="a engineering-lead", choice="reject"), now=SOON)
+
+    assert isinstance(weighed, e.Answered)
 
 
 def test_the_author_may_reject_their_own_release():
@@ -92,32 +118,32 @@ def test_the_author_may_reject_their_own_release():
     assert isinstance(weighed, e.Answered)
 
 
-def test_a_rejection_calls_the_release_off_in_the_persons_name():
+def test_more_time_is_owed_until_it_was_given():
     """
-    The ledger says who stopped it and why.
+    Whoever goes on with the release gives it, also when the process that took the answer has died.
     """
-    rejected = after_answer(
-        e.Answered(
-            key="q1",
-            choice=e.Choice.REJECT,
-            approver="Grace",
-            role="product-owner",
-            reason="not today",
-            digest="d",
-        )
-    )
+    longer = answered("engineering-lead", choice=e.Choice.EXTEND)
+    state = at(soaking("staging"), asked(), longer)
 
-    assert rejected == e.AbortAsked(by="Grace (product-owner)", reason="not today")
+    given = extended(state, now=LATE)
+
+    assert isinstance(given, e.Extended)
+    assert given.phase == "staging"
+    assert given.until > LATE
+    assert "a engineering-lead (engineering-lead) asked for more time" in given.because
+    assert extended(at(soaking("staging"), asked(), longer, given), now=LATE) is None
 
 
-def test_an_approval_alone_causes_nothing_else():
+@pytest.mark.parametrize(
+    "after", [asked("q2"), e.PhaseEnded(phase="staging"), e.AbortAsked(by="ada", reason="no")]
+)
+def test_no_soak_is_extended_that_nobody_waits_for(after):
     """
-    What follows from an approval is decided by the phase, after another look at health.
+    The question was put again, the phase was passed, or the release is taken back.
     """
-    approved = weigh(at(asked()), answer(), now=SOON)
+    longer = answered("engineering-lead", choice=e.Choice.EXTEND)
 
-    assert isinstance(approved, e.Answered)
-    assert after_answer(approved) is None
+    assert extended(at(soaking("staging"), asked(), longer, after), now=LATE) is None
 
 
 def test_silence_means_reject():

@@ -178,6 +178,16 @@ def test_an_abort_keeps_its_reason_and_the_time_of_the_first_breach():
     assert state.breached_at == state.at
 
 
+def test_every_run_that_drove_the_release_is_known():
+    """
+    Each of them may still wait when the release has ended, not only the last.
+    """
+    state = at(opened(), *(e.Driven(run=run) for run in ("r-1", "r-2", "r-1")))
+
+    assert state.run == "r-1"
+    assert state.runs == ("r-1", "r-2")
+
+
 def test_a_release_begins_with_opened():
     """
     Without plan and known-good version nothing can be decided.

@@ -62,6 +62,8 @@ def _faults(state: ReleaseState, event: e.Event, fence: int) -> Iterator[str]:
             yield from _ended(state, event)
         case e.Answered(choice=e.Choice.APPROVE):
             yield from _approved(state, event)
+        case e.Asked() if state.aborting:
+            yield "a question although the release is taken back"
         case e.Breached() | e.AbortAsked() | e.KnownGood():
             yield from _turned(state, event)
 

@@ -65,6 +65,43 @@ async def test_a_keeper_that_has_just_started_wakes_them_too(tmp_path: Path):
     assert server.resumed == 1
 
 
+@dataclass
+class Several(Dozing):
+    """As `Dozing`, with a state for each run."""
+
+    states: dict[str, str] = field(default_factory=dict)
+
+    def answer(self, method: str, path: str, body: bytes) -> Reply:
+        """The run that is asked for; anything else is taken."""
+        run = next((run for run in self.states if run in path), "")
+        self.state = self.states.get(run, "RUNNING")
+        reply = super().answer(method, path, body)
+        if run:
+            self.states[run] = self.state
+        return reply
+
+
+async def test_the_run_of_a_release_that_another_run_took_back_is_woken(tmp_path: Path):
+    """
+    A person starts `rollback` for a release that soaks: that run drives from then on, and ends first.
+    """
+    release, rollback = str(uuid.uuid4()), str(uuid.uuid4())
+    server = Several(states={release: "PAUSED", rollback: "RUNNING"})
+    async with cared_for(tmp_path, server) as hands:
+        for run in (release, rollback):
+            await hands.journal.record(RELEASE, lambda s, run=run: Driven(run=run))
+        keeper = Keeper(hands, "k1")
+        await keeper.tick()
+        await close(hands, RELEASE, outcome=Outcome.ROLLED_BACK, summary="taken back")
+        server.states[rollback] = "FAILED"
+        await keeper.tick()
+        for _ in range(3):
+            await keeper.sleepers.wake()
+
+    assert server.states == {release: "COMPLETED", rollback: "FAILED"}
+    assert server.resumed == 1
+
+
 async def test_a_run_that_never_ends_is_left_alone_after_a_while(tmp_path: Path):
     """
     A run whose host died looks alive for ever.
