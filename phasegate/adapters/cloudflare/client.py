@@ -5,6 +5,7 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from importlib import metadata
 from ipaddress import ip_address
 from typing import Any
@@ -54,15 +55,30 @@ class CloudflareClient:
         self._needs = needs
         self.account_id = account_id
         self._budget = budget
-        self._quiet_until = 0.0
-        self._http = httpx.AsyncClient(
+        self._timeout = timeout
+        self._limit = RateLimit()
+        self._http = self._connections()
+
+    def _connections(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
             auth=self._auth,
-            timeout=timeout,
+            timeout=self._timeout,
             verify=ssl_context(),
             headers={"User-Agent": f"phasegate/{metadata.version('phasegate')}"},
             limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
-            trust_env=not _is_loopback(httpx.URL(base_url).host),
+            trust_env=not _is_loopback(httpx.URL(self._base).host),
         )
+
+    def alongside(self) -> "CloudflareClient":
+        """
+        Another client with connections of its own, to be closed on its own.
+
+        It has the same token and hears of the same rate limit. Who asks through it cannot keep
+        the connections of this one busy.
+        """
+        other = copy(self)
+        other._http = other._connections()
+        return other
 
     def __repr__(self) -> str:
         return f"CloudflareClient({self._root!r})"
@@ -143,7 +159,7 @@ class CloudflareClient:
             reach("after", method, _without_worker(path))
             return read(response, asked=asked, needs=self._needs)
         except NotActed as failure:
-            self._quiet_until = time.monotonic() + (failure.after or 0.0)
+            self._limit.holds(failure.after or 0.0)
             raise NotActed(self._auth.hide(str(failure)), after=failure.after) from None
         except _UNSENT as failure:
             raise NotActed(f"{asked}: no connection ({_name(failure)})") from None
@@ -160,9 +176,23 @@ class CloudflareClient:
 
     def _stay_quiet(self, asked: str) -> None:
         # Calls made against a rate limit prolong it for every user of the token.
-        left = self._quiet_until - time.monotonic()
-        if left > 0:
+        if (left := self._limit.left()) > 0:
             raise NotActed(f"{asked}: not sent, the rate limit holds for {left:.0f} s more", after=left)
+
+
+class RateLimit:
+    """Until when the token is to be quiet; one for all clients of a token."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def holds(self, seconds: float) -> None:
+        """The platform wants no call for *seconds* from now."""
+        self._until = max(self._until, time.monotonic() + seconds)
+
+    def left(self) -> float:
+        """The seconds for which no call is to be sent; 0 or less when they are over."""
+        return self._until - time.monotonic()
 
 
 def script_path(worker: str, *rest: str) -> str:
