@@ -19,7 +19,7 @@ from phasegate.domain.errors import Away, CallAPerson, Drift, Refused, Supersede
 from phasegate.domain.events import Acted, Drifted, Dropped, Intended, Noted
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.listing import Lease
-from phasegate.domain.production import Seen, compare, mark, still_ours
+from phasegate.domain.production import Seen, compare, is_old, mark, still_ours
 from phasegate.domain.versions import LiveSplit, Split
 
 # A killed driver is waited for this long before another may act: it bounds how long a breach lasts
@@ -159,7 +159,7 @@ async def _resolve(outside: Outside, release: str, live: LiveSplit, *, fence: in
     def decide(state: ReleaseState) -> Acted | Dropped | None:
         if state.pending is None:
             return None
-        if live.split.same_traffic(state.pending.split):
+        if live.split.same_traffic(state.pending.split) and not is_old(state, live):
             return Acted(intent=state.pending.id, worker=state.pending.worker, live=live)
         return Dropped(intent=state.pending.id, why="read back after an interruption: it did not take effect")
 
@@ -255,7 +255,7 @@ async def _after_failure(
 ) -> ReleaseState:
     """The effect is unknown: leave the intent open if the platform cannot be read, else settle it."""
     live = await outside.target.live(state.service)
-    if live is None or not live.split.same_traffic(intent.split):
+    if live is None or not live.split.same_traffic(intent.split) or is_old(state, live):
         why = f"{type(failure).__name__}: {failure}"
         await outside.journal.record(state.release, lambda s: _drop(s, intent, why))
         raise failure
