@@ -21,6 +21,7 @@ from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.listing import Lease
 from phasegate.domain.production import Seen, compare, is_old, mark, still_ours
 from phasegate.domain.versions import LiveSplit, Split
+from phasegate.urgency import taking_back
 
 # A killed driver is waited for this long before another may act: it bounds how long a breach lasts
 # when the keeper that saw it dies. A living driver prolongs it every third of it, however slow the platform.
@@ -57,7 +58,8 @@ async def shift(outside: Outside, release: str, change: Change) -> ReleaseState:
     """
     state = await outside.journal.state(release)
     async with _right_to_act(outside, release) as lease:
-        return await _shift(outside, state, change, lease=lease)
+        with taking_back(not change.raising):
+            return await _shift(outside, state, change, lease=lease)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ import httpx
 from pydantic import SecretStr
 
 from phasegate.adapters.cloudflare.envelope import Ambiguous, NotActed, Rejected, data_of, result_of
+from phasegate.adapters.cloudflare.rate_limit import RateLimit
 from phasegate.adapters.cloudflare.secrecy import BearerToken
 from phasegate.adapters.localhost import ssl_context
 from phasegate.domain.errors import PhasegateError, SettingsError, TargetAway
@@ -142,7 +143,7 @@ class CloudflareClient:
             try:
                 return await attempt()
             except (NotActed, Ambiguous) as failure:
-                wait = next(pauses) if failure.after is None else failure.after
+                wait = max(failure.after or 0.0, next(pauses))
                 if time.monotonic() + wait >= end:
                     raise TargetAway(f"{failure}; given up after {budget:g} s of trying") from None
             await asyncio.sleep(wait)
@@ -178,21 +179,6 @@ class CloudflareClient:
         # Calls made against a rate limit prolong it for every user of the token.
         if (left := self._limit.left()) > 0:
             raise NotActed(f"{asked}: not sent, the rate limit holds for {left:.0f} s more", after=left)
-
-
-class RateLimit:
-    """Until when the token is to be quiet; one for all clients of a token."""
-
-    def __init__(self) -> None:
-        self._until = 0.0
-
-    def holds(self, seconds: float) -> None:
-        """The platform wants no call for *seconds* from now."""
-        self._until = max(self._until, time.monotonic() + seconds)
-
-    def left(self) -> float:
-        """The seconds for which no call is to be sent; 0 or less when they are over."""
-        return self._until - time.monotonic()
 
 
 def script_path(worker: str, *rest: str) -> str:
