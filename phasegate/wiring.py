@@ -67,10 +67,11 @@ async def _build(settings: Settings, role: str, stack: AsyncExitStack) -> Outsid
     ledger = await open_ledger(settings)
     stack.push_async_callback(ledger.close)
     reader, rollout = _clients(settings)
-    stack.push_async_callback(reader.close)
-    stack.push_async_callback(rollout.close)
     migrate = _migrating(settings, rollout)
-    stack.push_async_callback(migrate.close)
+    # A source that accepts calls and does not answer holds every connection that it may have: its own alone.
+    first, second = reader.alongside(), reader.alongside()
+    for client in (reader, rollout, migrate, first, second):
+        stack.push_async_callback(client.close)
     checks = HttpChecks(clock, project=settings.project.resolve())
     stack.push_async_callback(checks.aclose)
     runs = build_runs(settings)
@@ -79,13 +80,13 @@ async def _build(settings: Settings, role: str, stack: AsyncExitStack) -> Outsid
         journal=Journal(ledger, clock, driver=driver_name(role)),
         target=CloudflareTarget(rollout, reader=reader, front_door=settings.front_door),
         database=CloudflareD1(migrate),
-        metrics=(telemetry := CloudflareTelemetry(reader)),
+        metrics=(telemetry := CloudflareTelemetry(first)),
         checks=checks,
         channels=await _channels(settings, clock, stack),
         runs=runs,
         clock=clock,
         pictures=MarkdownPictures(),
-        second=CloudflareAnalytics(reader),
+        second=CloudflareAnalytics(second),
         marked=telemetry,
     )
 

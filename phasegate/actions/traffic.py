@@ -19,8 +19,9 @@ from phasegate.domain.errors import Away, CallAPerson, Drift, Refused, Supersede
 from phasegate.domain.events import Acted, Drifted, Dropped, Intended, Noted
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.listing import Lease
-from phasegate.domain.production import Seen, compare, mark, still_ours
+from phasegate.domain.production import Seen, compare, is_old, mark, still_ours
 from phasegate.domain.versions import LiveSplit, Split
+from phasegate.urgency import taking_back
 
 # A killed driver is waited for this long before another may act: it bounds how long a breach lasts
 # when the keeper that saw it dies. A living driver prolongs it every third of it, however slow the platform.
@@ -57,7 +58,8 @@ async def shift(outside: Outside, release: str, change: Change) -> ReleaseState:
     """
     state = await outside.journal.state(release)
     async with _right_to_act(outside, release) as lease:
-        return await _shift(outside, state, change, lease=lease)
+        with taking_back(not change.raising):
+            return await _shift(outside, state, change, lease=lease)
 
 
 @asynccontextmanager
@@ -159,7 +161,7 @@ async def _resolve(outside: Outside, release: str, live: LiveSplit, *, fence: in
     def decide(state: ReleaseState) -> Acted | Dropped | None:
         if state.pending is None:
             return None
-        if live.split.same_traffic(state.pending.split):
+        if live.split.same_traffic(state.pending.split) and not is_old(state, live):
             return Acted(intent=state.pending.id, worker=state.pending.worker, live=live)
         return Dropped(intent=state.pending.id, why="read back after an interruption: it did not take effect")
 
@@ -255,7 +257,7 @@ async def _after_failure(
 ) -> ReleaseState:
     """The effect is unknown: leave the intent open if the platform cannot be read, else settle it."""
     live = await outside.target.live(state.service)
-    if live is None or not live.split.same_traffic(intent.split):
+    if live is None or not live.split.same_traffic(intent.split) or is_old(state, live):
         why = f"{type(failure).__name__}: {failure}"
         await outside.journal.record(state.release, lambda s: _drop(s, intent, why))
         raise failure

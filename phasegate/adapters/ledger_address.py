@@ -1,11 +1,12 @@
 """Where a ledger is: a SQLite file by path or URL, or a Postgres database by URL."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from phasegate.adapters.ledger_parameters import Parameters, parameters
 from phasegate.domain.errors import SettingsError
 
 DEFAULT = ".phasegate/ledger.db"
@@ -17,19 +18,22 @@ class Address:
     """
     One database. ``path`` is None for Postgres.
 
-    ``name`` is what messages call it: never with a password or other parameters.
+    ``name`` is what messages call it: never with a password or other parameters. ``asked`` is
+    what a Postgres URL asks of the connection.
     """
 
     url: URL
     path: Path | None
     name: str
+    asked: Parameters = field(default_factory=Parameters)
 
 
 def address(text: str) -> Address:
     """
     Read a path or a URL; empty text means the default file.
 
-    Raises SettingsError, without repeating the text of a URL, when it is neither.
+    Raises SettingsError, without repeating the text of a URL, when it is neither, or when
+    it has parameters that the driver does not take.
     """
     if "://" not in text:
         return _file(text or DEFAULT)
@@ -57,13 +61,13 @@ def _file(text: str) -> Address:
 def _postgres(url: URL) -> Address:
     if not url.database:
         raise SettingsError(f"the ledger's Postgres URL names no database; allowed: {ALLOWED}")
-    query = dict(url.query)
-    # Hosted databases hand out libpq's word; asyncpg knows the same values under another name.
-    if "sslmode" in query:
-        query["ssl"] = query.pop("sslmode")
     shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database)
+    name = shown.render_as_string(hide_password=True)
+    # Hosted databases hand out libpq's words; asyncpg knows most of them under other names or not at all.
+    asked = parameters(url.query, name=name)
     return Address(
-        url=url.set(drivername="postgresql+asyncpg", query=query),
+        url=url.set(drivername="postgresql+asyncpg", query=asked.query),
         path=None,
-        name=shown.render_as_string(hide_password=True),
+        name=name,
+        asked=asked,
     )

@@ -15,7 +15,7 @@ def engines(address: Address, *, limit: float) -> tuple[AsyncEngine, AsyncEngine
     """
     The engines for writing and for reading; no call waits longer than *limit* seconds.
 
-    Raises SettingsError when the URL has parameters that the driver does not know.
+    Raises SettingsError when the URL has parameters that cannot be used.
     """
     if address.path is None:
         engine = _postgres(address, limit)
@@ -64,10 +64,11 @@ def _postgres(address: Address, limit: float) -> AsyncEngine:
             pool_timeout=limit,
             pool_pre_ping=True,
             connect_args={
-                "timeout": limit,
-                "command_timeout": limit,
+                **address.asked.connect,
+                "timeout": _within(limit, address.asked.seconds.get("timeout")),
+                "command_timeout": _within(limit, address.asked.seconds.get("command_timeout")),
                 "server_settings": {
-                    "application_name": "phasegate",
+                    "application_name": address.asked.application,
                     "lock_timeout": f"{round(limit * 1000)}ms",
                     "idle_in_transaction_session_timeout": f"{round(limit * 1000)}ms",
                 },
@@ -77,3 +78,8 @@ def _postgres(address: Address, limit: float) -> AsyncEngine:
         raise SettingsError(
             f"the ledger {address.name} has parameters that cannot be used: {error}"
         ) from None
+
+
+def _within(limit: float, asked: float | None) -> float:
+    """A URL may ask for less patience, not for more; nothing and less are libpq's words for no limit."""
+    return min(limit, asked) if asked is not None and asked > 0 else limit

@@ -28,15 +28,17 @@ def compare(state: ReleaseState, live: LiveSplit, *, now: datetime) -> Seen:
     What *live* is to the release; the traffic counts first, then whose deployment it is.
 
     A deployment of the platform has an id of its own and is never made twice: an id known
-    from before, or one older than what was read already, comes from a place that lags.
-    It lags only for a while after a change; later an old deployment is as foreign as a new one.
+    from before, or one older than what was read already, comes from a place that lags, and
+    is not the effect of a write that is pending. It lags only for a while after a change;
+    later an old deployment is as foreign as a new one.
     """
-    pending = (state.pending.split,) if state.pending else ()
-    if any(live.split.same_traffic(split) for split in (state.live.split, *pending)):
+    if live.split.same_traffic(state.live.split):
         return Seen.EXPECTED
-    if _is_old(state, live):
+    if is_old(state, live):
         lagging = state.acted_at is not None and now - state.acted_at <= LAG
         return Seen.BEHIND if lagging else Seen.FOREIGN
+    if state.pending is not None and live.split.same_traffic(state.pending.split):
+        return Seen.EXPECTED
     return Seen.LATE if live.message.startswith(mark(state)) else Seen.FOREIGN
 
 
@@ -50,7 +52,8 @@ def still_ours(state: ReleaseState, live: LiveSplit) -> bool:
     return state.canary is not None and live.split.weight(state.canary.id) > 0
 
 
-def _is_old(state: ReleaseState, live: LiveSplit) -> bool:
+def is_old(state: ReleaseState, live: LiveSplit) -> bool:
+    """Whether *live* is a deployment from before the last one that the release knows."""
     if live.id in state.known:
         return live.id != state.live.id
     made, known = live.created_at, state.live.created_at

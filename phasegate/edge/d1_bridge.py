@@ -14,7 +14,6 @@ from typing import Any
 
 from phasegate.edge.d1 import Statement
 from phasegate.edge.d1_databases import Databases
-from phasegate.edge.d1_sql import D1Error
 
 LINE_LIMIT = 16 * 1024 * 1024
 IN_FLIGHT = 64
@@ -65,8 +64,9 @@ class Bridge:
             request = json.loads(line)
             request_id = request.get("id")
             answer = {"success": True, "results": await self._results(request)}
-        except (D1Error, ValueError, TypeError, KeyError, AttributeError) as error:
-            answer = {"success": False, "error": str(error)}
+        except Exception as error:
+            # Whatever it is, it is this request's alone: raised further it would cut the connection.
+            answer = {"success": False, "error": str(error) or type(error).__name__}
         if writer.is_closing():
             return
         writer.write(json.dumps({"id": request_id, **answer}).encode() + b"\n")

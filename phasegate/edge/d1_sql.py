@@ -15,6 +15,7 @@ _PRAGMAS = re.compile(
     r"legacy_alter_table|case_sensitive_like|ignore_check_constraints|recursive_triggers|"
     r"reverse_unordered_selects|optimize|function_list"
 )
+_INTEGERS = range(-(2**63), 2**63)
 _PRAGMA = re.compile(r"pragma\s+(?:\w+\s*\.\s*)?(\w+)", re.IGNORECASE)
 
 
@@ -70,6 +71,8 @@ def bound(value: Any) -> Any:
     if value is None or isinstance(value, str | float):
         return value
     if isinstance(value, int):
+        if value not in _INTEGERS:
+            raise D1Error(f"D1_TYPE_ERROR: Type 'bigint' not supported for value '{str(value)[:40]}'")
         return int(value)
     if isinstance(value, list):
         try:

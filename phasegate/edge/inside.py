@@ -19,7 +19,6 @@ import uvicorn
 
 from phasegate.edge.d1 import Outcome, Statement
 from phasegate.edge.d1_databases import Databases
-from phasegate.edge.d1_sql import D1Error
 from phasegate.edge.serving import PartServer
 from phasegate.edge.state import State
 from phasegate.edge.workerd_config import D1_HEADER
@@ -92,8 +91,8 @@ class Inside:
                 Statement(one["sql"], tuple(one.get("params") or ())) for one in (asked if many else [asked])
             ]
             outcomes = await self._databases.run(database, statements)
-        except (D1Error, ValueError, TypeError, KeyError, AttributeError) as error:
-            return {"success": False, "error": str(error)}
+        except Exception as error:
+            return {"success": False, "error": str(error) or type(error).__name__}
         answers = [
             {"success": True, "results": _shaped(outcome, shape), "meta": outcome.meta}
             for outcome in outcomes

@@ -1,5 +1,6 @@
 """The client on a real socket: what is repeated, what is not, and where the token never shows."""
 
+import asyncio
 import logging
 import traceback
 from collections.abc import AsyncIterator
@@ -10,9 +11,10 @@ import pytest
 from loopback import Answer, Loopback, Reply, serve
 from pydantic import SecretStr
 
-from phasegate.adapters.cloudflare import CloudflareClient
+from phasegate.adapters.cloudflare import CloudflareClient, rate_limit
 from phasegate.adapters.cloudflare.envelope import Ambiguous, NotActed, Rejected
 from phasegate.domain.errors import SettingsError, TargetAway
+from phasegate.urgency import taking_back
 
 TOKEN = "s3cr3t-T0ken_value"
 GOOD = Reply(200, {"success": True, "errors": [], "result": {"id": "1"}})
@@ -85,11 +87,54 @@ async def test_retry_after_is_honoured_and_beyond_the_budget_ends_at_once():
         with pytest.raises(TargetAway, match="HTTP 429"):
             await client.read("x")
 
-        with pytest.raises(TargetAway, match="the rate limit holds for 60 s more"):
+        with pytest.raises(TargetAway, match="the rate limit holds for 300 s more"):
             await client.read("y")
 
     assert len(server.calls) == 1
     assert monotonic() - started < 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_pause_of_nothing_is_still_a_pause(status):
+    """
+    Questions at the speed of the network use up what the token may ask for, and then take-backs wait too.
+    """
+    async with talking(in_turn(bad(status, 10429, retry_after="0"))) as (client, server):
+        with pytest.raises(TargetAway, match=f"HTTP {status}"):
+            await client.read("x")
+
+    assert 2 <= len(server.calls) <= 8
+
+
+@pytest.mark.parametrize(("said", "held"), [("86400", 300), ("inf", 300), ("-5", 0), ("nan", 0)])
+async def test_a_pause_that_cannot_be_meant_is_bounded(said, held):
+    """
+    Nobody is kept from production for a day by one header.
+    """
+    async with talking(in_turn(bad(429, 10429, retry_after=said), GOOD)) as (client, _):
+        with pytest.raises(NotActed) as refused:
+            await client.write("POST", "x")
+
+    assert (refused.value.after or 0) == held
+
+
+async def test_a_take_back_asks_again_before_the_rate_limit_is_said_to_be_over(monkeypatch):
+    """
+    Users of a harmful version do not wait for five minutes on a header's word; nothing else asks meanwhile.
+    """
+    monkeypatch.setattr(rate_limit, "TAKE_BACK", 0.2)
+    async with talking(in_turn(bad(429, 10429, retry_after="300"), GOOD)) as (client, server):
+        with pytest.raises(NotActed, match="HTTP 429"):
+            await client.write("POST", "x")
+        with taking_back(), pytest.raises(NotActed, match="not sent"):
+            await client.write("POST", "x")
+        await asyncio.sleep(0.3)
+        with pytest.raises(NotActed, match="not sent"):
+            await client.write("POST", "x")
+        with taking_back():
+            await client.write("POST", "x")
+
+    assert len(server.calls) == 2
 
 
 @pytest.mark.parametrize(

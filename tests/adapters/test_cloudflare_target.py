@@ -81,14 +81,30 @@ async def test_a_split_that_is_live_is_not_written_again(platform, target):
     """
     A driver that died after its write is taken up without a second one.
     """
-    stable, canary = platform.worker("api", 90, 10)
+    stable, canary = platform.worker("api", 100, 0)
+    was = (await target.live("api")).id
+    platform.deploy("api", {stable: 90, canary: 10}, "by the driver that died")
 
-    live = await target.set_split(
-        "api", Split.between(stable, canary, canary_weight=10), message="m", was="an older one"
-    )
+    split = Split.between(stable, canary, canary_weight=10)
+    live = await target.set_split("api", split, message="m", was=was)
 
     assert weights(live.split) == {stable: 90, canary: 10}
-    assert platform.effects == []
+    assert platform.effects == ["deployment"]
+
+
+async def test_a_reading_that_lags_is_not_the_effect_of_a_take_back(platform, target):
+    """
+    What was live before the promotion has the wanted traffic, but the canary still has its share.
+    """
+    stable, canary = platform.worker("api", 100, 0)
+    was = platform.deploy("api", {stable: 90, canary: 10}, "promotion")
+    platform.readings_behind = 1
+
+    split = Split.between(stable, canary, canary_weight=0)
+    live = await target.set_split("api", split, message="back", was=was)
+
+    assert live.id == platform.workers["api"].deployments[0]["id"]
+    assert platform.effects == ["deployment", "deployment"]
 
 
 async def test_a_canary_at_zero_becomes_part_of_the_split(platform, target):

@@ -54,6 +54,19 @@ def test_an_older_deployment_is_a_reading_that_lags_for_a_while_only():
     assert seen(whole, ident="on-platform-0", after=LAG + timedelta(seconds=1)) is Seen.FOREIGN
 
 
+def test_an_older_deployment_is_not_the_effect_of_a_write_that_is_pending():
+    """
+    A take-back wants the traffic from before the release, and that deployment is still shown here and there.
+    """
+    back, _ = shifted(0)
+    state = at_ten(back)
+    shown = LiveSplit(id="on-platform-0", split=back.split)
+
+    assert state.acted_at is not None
+    assert compare(state, shown, now=state.acted_at) is Seen.BEHIND
+    assert compare(state, shown.model_copy(update={"id": "new"}), now=state.acted_at) is Seen.EXPECTED
+
+
 def test_a_deployment_from_before_the_last_one_is_late_although_its_id_is_unknown():
     """
     What somebody deployed before the release began is no news either.

@@ -108,6 +108,16 @@ async def test_parameters_belong_to_one_statement(notes):
     assert "only one statement" in refused[2]
 
 
+async def test_a_number_that_sqlite_cannot_hold_is_refused(notes):
+    """
+    It is the caller's fault, and not an error of the platform.
+    """
+    status, code, message = await notes.refusal("SELECT ?", 2**63)
+
+    assert (status, code) == (400, 7500)
+    assert "Type 'bigint' not supported" in message
+
+
 async def test_rows_can_be_asked_for_as_lists(notes):
     """
     Two columns of one name do not hide each other.

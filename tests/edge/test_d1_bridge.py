@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import pytest
 
 from phasegate.edge.d1_bridge import Bridge
 from phasegate.edge.d1_databases import Databases
+from phasegate.edge.inside import Inside
 from phasegate.edge.state import State
+from phasegate.edge.workerd_config import D1_HEADER
 
 
 class Version:
@@ -98,6 +101,7 @@ async def test_requests_are_pipelined_and_answers_carry_their_number(version):
         '{"id": 1}',
         '{"id": 1, "db": 7, "statements": [{}]}',
         '{"id": 1, "db": "x", "statements": 3}',
+        "[" * 100_000,
     ],
 )
 async def test_a_request_that_cannot_be_read_is_answered(version, line):
@@ -110,6 +114,46 @@ async def test_a_request_that_cannot_be_read_is_answered(version, line):
     assert refused["success"] is False
     assert refused["error"]
     assert (await version.ask(("SELECT 1 AS n",)))["success"] is True
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+async def test_a_number_that_sqlite_cannot_hold_fails_its_own_request_only(version, number):
+    """
+    The connection is that of all requests of a version: the others are answered as if it had not come.
+    """
+    for sent in (1, 2, number, 2**63 - 1, -(2**63)):
+        version.send(sent, ("INSERT INTO notes VALUES (?)", sent))
+
+    answers = {answer["id"]: answer for answer in [await version.answer() for _ in range(5)]}
+    counted = await version.ask(("SELECT count(*) AS n FROM notes",))
+
+    assert [sent for sent, answer in answers.items() if not answer["success"]] == [number]
+    assert answers[number]["error"] == f"D1_TYPE_ERROR: Type 'bigint' not supported for value '{number}'"
+    assert counted["results"][0]["results"] == [{"n": 4}]
+
+
+@pytest.mark.parametrize(
+    "body", ['{"sql": "SELECT ?", "params": [1000000000000000000000000000000]}', "[" * 100_000]
+)
+async def test_workerd_hears_of_a_request_that_cannot_be_run_too(tmp_path, body):
+    """
+    It reads an answer of D1 and not one of a web server.
+    """
+    state = State(None)
+    databases = Databases(tmp_path / "d1", state)
+    inside = Inside(databases, state)
+    await inside.serve(tmp_path / "s")
+    transport = httpx.AsyncHTTPTransport(uds=str(tmp_path / "s"))
+    async with httpx.AsyncClient(transport=transport) as workerd:
+        named = {D1_HEADER: databases.create("notes").id}
+        answer = await workerd.post("http://inside/query", content=body, headers=named)
+    await inside.close()
+    await databases.close()
+    state.close()
+
+    assert answer.status_code == 200
+    assert answer.json()["success"] is False
+    assert answer.json()["error"]
 
 
 async def test_an_unknown_database_is_named(version):

@@ -171,6 +171,37 @@ def test_a_wrong_field_is_named(client, change, word):
     assert word in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("version", [2**53, -(2**53), 10**30])
+def test_a_version_that_no_client_can_have_read_is_refused(client, version):
+    """
+    JavaScript does not keep such a number exactly, and the database does not hold it.
+    """
+    made = create(client)
+
+    answer = client.put(f"/api/calculations/{made['id']}", json=SPRING | {"version": version})
+
+    assert answer.status_code == 400
+    assert "version must be the whole number" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/api/calculations?limit=0000001009999", "limit"),
+        ("/api/calculations?offset=0000000010", "offset"),
+        ("/api/sync?since=00000000099999999999999999999999", "since"),
+    ],
+)
+def test_a_number_of_too_many_digits_is_refused(client, path, name):
+    """
+    What was looked at must be what is used.
+    """
+    answer = client.get(path)
+
+    assert answer.status_code == 400
+    assert f"{name} must be a whole number" in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("body", [b"{", b"[1]", b"\xff", b"[" * 100_000])
 def test_a_body_that_is_not_an_object_is_refused(client, body):
     """

@@ -12,6 +12,9 @@ from web import HttpError, Request, Response, json_response
 
 __all__ = ["create", "listing", "preview", "remove", "show", "update"]
 
+# JavaScript, in which most clients and the database's binding are written, keeps no larger one exactly.
+MAX_EXACT = 2**53 - 1
+
 _SELECT = f"SELECT {records.COLUMNS} FROM calculations WHERE owner = ?1 AND id = ?2"
 _UPDATE = """
 UPDATE calculations SET manufacturer = ?3, part_number = ?4, material = ?5, units = ?6, d = ?7, big_d = ?8,
@@ -112,7 +115,9 @@ def _spring(row: Row) -> Spring:
 
 def _version(body: dict[str, Any]) -> int | None:
     version = body.get("version")
-    if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
+    if version is None:
+        return None
+    if not isinstance(version, int) or isinstance(version, bool) or abs(version) > MAX_EXACT:
         raise invalid("version", "must be the whole number you read, or be left out")
     return version
 

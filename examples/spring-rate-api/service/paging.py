@@ -7,6 +7,7 @@ from web import Request, Response, json_response
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
+MAX_DIGITS = 9
 _COUNT = "SELECT COUNT(*) AS total FROM calculations WHERE owner = ?1 AND deleted = 0"
 _PAGE = f"""
 SELECT {records.COLUMNS} FROM calculations WHERE owner = ?1 AND deleted = 0
@@ -30,6 +31,7 @@ async def listing(request: Request) -> Response:
 def page_number(query: dict[str, str], name: str, default: int, highest: int, *, lowest: int) -> int:
     """A whole number of the query; 400 when it is out of range."""
     text = query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or not lowest <= int(text[:9]) <= highest:
+    digits = len(text) <= MAX_DIGITS and text.isascii() and text.isdigit()
+    if not digits or not lowest <= int(text) <= highest:
         raise invalid(name, f"must be a whole number from {lowest} to {highest}, not {text[:20]!r}")
     return int(text)

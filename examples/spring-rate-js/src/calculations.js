@@ -86,7 +86,7 @@ async function stored(database, owner, id) {
 
 function versionOf(body) {
   const version = body.version ?? null;
-  if (version !== null && !Number.isInteger(version)) {
+  if (version !== null && !Number.isSafeInteger(version)) {
     throw invalid("version", "must be the whole number you read, or be left out");
   }
   return version;

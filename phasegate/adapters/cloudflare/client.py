@@ -5,6 +5,7 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from importlib import metadata
 from ipaddress import ip_address
 from typing import Any
@@ -14,6 +15,7 @@ import httpx
 from pydantic import SecretStr
 
 from phasegate.adapters.cloudflare.envelope import Ambiguous, NotActed, Rejected, data_of, result_of
+from phasegate.adapters.cloudflare.rate_limit import RateLimit
 from phasegate.adapters.cloudflare.secrecy import BearerToken
 from phasegate.adapters.localhost import ssl_context
 from phasegate.domain.errors import PhasegateError, SettingsError, TargetAway
@@ -54,15 +56,30 @@ class CloudflareClient:
         self._needs = needs
         self.account_id = account_id
         self._budget = budget
-        self._quiet_until = 0.0
-        self._http = httpx.AsyncClient(
+        self._timeout = timeout
+        self._limit = RateLimit()
+        self._http = self._connections()
+
+    def _connections(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
             auth=self._auth,
-            timeout=timeout,
+            timeout=self._timeout,
             verify=ssl_context(),
             headers={"User-Agent": f"phasegate/{metadata.version('phasegate')}"},
             limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
-            trust_env=not _is_loopback(httpx.URL(base_url).host),
+            trust_env=not _is_loopback(httpx.URL(self._base).host),
         )
+
+    def alongside(self) -> "CloudflareClient":
+        """
+        Another client with connections of its own, to be closed on its own.
+
+        It has the same token and hears of the same rate limit. Who asks through it cannot keep
+        the connections of this one busy.
+        """
+        other = copy(self)
+        other._http = other._connections()
+        return other
 
     def __repr__(self) -> str:
         return f"CloudflareClient({self._root!r})"
@@ -126,7 +143,7 @@ class CloudflareClient:
             try:
                 return await attempt()
             except (NotActed, Ambiguous) as failure:
-                wait = next(pauses) if failure.after is None else failure.after
+                wait = max(failure.after or 0.0, next(pauses))
                 if time.monotonic() + wait >= end:
                     raise TargetAway(f"{failure}; given up after {budget:g} s of trying") from None
             await asyncio.sleep(wait)
@@ -143,7 +160,7 @@ class CloudflareClient:
             reach("after", method, _without_worker(path))
             return read(response, asked=asked, needs=self._needs)
         except NotActed as failure:
-            self._quiet_until = time.monotonic() + (failure.after or 0.0)
+            self._limit.holds(failure.after or 0.0)
             raise NotActed(self._auth.hide(str(failure)), after=failure.after) from None
         except _UNSENT as failure:
             raise NotActed(f"{asked}: no connection ({_name(failure)})") from None
@@ -160,8 +177,7 @@ class CloudflareClient:
 
     def _stay_quiet(self, asked: str) -> None:
         # Calls made against a rate limit prolong it for every user of the token.
-        left = self._quiet_until - time.monotonic()
-        if left > 0:
+        if (left := self._limit.left()) > 0:
             raise NotActed(f"{asked}: not sent, the rate limit holds for {left:.0f} s more", after=left)
 
 

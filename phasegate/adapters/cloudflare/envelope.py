@@ -14,13 +14,15 @@ wrangler, ``success`` decides and not the HTTP status; 204 and 205 are empty res
 """
 
 import json
+import math
 from typing import Any
 
 import httpx
 
 from phasegate.domain.errors import SettingsError, TargetAway
 
-LONGEST_WAIT = 60.0
+# A rate limit that was exceeded blocks a token for five minutes.
+LONGEST_WAIT = 300.0
 MISSING_WORKER = frozenset({10007, 10090})
 _BAD_TOKEN = frozenset({6003, 6111, 9106, 9109, 10000})
 # "An unknown error", seen when two deployments are made at once: it says nothing about the effect.
@@ -143,4 +145,4 @@ def _retry_after(response: httpx.Response) -> float | None:
         wanted = float(response.headers.get("retry-after", ""))
     except ValueError:
         return None
-    return min(max(wanted, 0.0), LONGEST_WAIT)
+    return None if math.isnan(wanted) else min(max(wanted, 0.0), LONGEST_WAIT)

@@ -241,11 +241,13 @@ def _still_free(known: Deployments, *, worker: str, split: Split, was: str) -> L
     live = known.live()
     if live is None:
         raise Drift(f"the Worker {worker!r} does not exist any more; somebody deleted it")
+    if was not in {deployment.id for deployment in known.deployments}:
+        # A list without the deployment that was read before is an older one. It says nothing, even when it
+        # shows the wanted split: a take-back wants what was live before the promotion.
+        return None
     if _listed(live.split) == _listed(split):
         return live
-    # A list without the deployment that was read before is an older one: it says nothing.
-    behind = was not in {deployment.id for deployment in known.deployments}
-    if live.id != was and not behind and not live.split.same_traffic(split):
+    if live.id != was and not live.split.same_traffic(split):
         raise Drift(
             f"{worker}: deployment {live.id} ({_words(live.split)}) is live instead of {was}; "
             f"somebody else deployed{f': {live.message}' if live.message else ''}"

@@ -48,7 +48,7 @@ async def bring_about(read: Reading[T], send: Sending, *, patience: Patience, wh
             await send()
             return await _confirmed(read, patience=patience, what=what)
         except NotActed as failure:
-            wait = next(pauses) if failure.after is None else failure.after
+            wait = max(failure.after or 0.0, next(pauses))
             last = failure.args[0]
         except Ambiguous as failure:
             sent, wait, last = True, next(pauses), failure.args[0]

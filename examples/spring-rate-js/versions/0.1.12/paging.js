@@ -32,11 +32,11 @@ export async function listing(call) {
 /** A whole number of the query; 400 when it is out of range. */
 export function pageNumber(sent, name, otherwise, { lowest, highest }) {
   const text = sent ?? String(otherwise);
-  const number = Number(text.slice(0, 9));
-  if (!/^[0-9]+$/.test(text) || number < lowest || number > highest) {
+  const number = Number(text);
+  if (!/^[0-9]{1,9}$/.test(text) || number < lowest || number > highest) {
     throw invalid(name, `must be a whole number from ${lowest} to ${highest}, not '${text.slice(0, 20)}'`);
   }
-  return Number(text);
+  return number;
 }
 
 function manufacturer(query) {
