@@ -141,11 +141,13 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
     """
     Judge the soak that is over and note verdict and decision.
 
-    None when the release was called off meanwhile. A gate's approval is no
-    verdict: health is judged again here before it takes effect. Raises Drift when
-    what was watched is not what is live.
+    None when the release was called off meanwhile, or another phase is watched. A gate's approval
+    is no verdict: health is judged again here before it takes effect. Raises Drift when what was
+    watched is not what is live.
     """
     state = await outside.journal.state(release)
+    if state.watched is None or state.watched.name != phase.name:
+        return None
     verdict = await look(outside, state, judging)
     if verdict is None:
         return None
@@ -159,7 +161,7 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
             judged_until=verdict.judged_until,
             synthetic_until=verdict.synthetic_until,
         )
-        await outside.journal.record(release, lambda s: None if s.aborting else breach)
+        await outside.journal.record(release, lambda s: breach if s.retractable else None)
     await _fail_checks(outside, release, phase)
     state = await outside.journal.state(release)
     if state.aborting:

@@ -12,7 +12,7 @@ from phasegate.domain.judge import Judge
 from phasegate.domain.judge.fold import Entry, Seen, feed, in_order
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute, Probe
-from phasegate.domain.plan import Environment
+from phasegate.domain.plan import Environment, Phase
 from phasegate.domain.verdict import Verdict
 
 
@@ -58,8 +58,8 @@ class Judging:
         self._benches: dict[str, Bench] = {}
 
     def known(self, state: ReleaseState) -> Known:
-        """How far the judge of the present phase has read; nothing for one that has read nothing."""
-        if not state.phase or _key(state) not in self._benches:
+        """How far the judge of the watched phase has read; nothing for one that has read nothing."""
+        if state.watched is None or _key(state) not in self._benches:
             return Known()
         bench = self._benches[_key(state)]
         return Known(bench.counted_until, bench.probed_until)
@@ -68,12 +68,12 @@ class Judging:
         self, outside: Outside, state: ReleaseState, *, away: bool = False, news: News | None = EVERYTHING
     ) -> Verdict | None:
         """
-        Judge the present phase of *state* on everything stored; None while nothing is watched.
+        Judge the watched phase of *state* on everything stored; None while nothing is watched.
 
         *away* says that the metrics source did not answer this time; without *news*, or with all of it
         at hand, the ledger is read once in a few intervals only, for what another driver saw alone.
         """
-        if state.phase not in state.soaks:
+        if state.watched is None:
             return None
         bench = self._bench(state)
         if self._is_behind(outside, state, bench) or (news is not None and not news.whole):
@@ -94,7 +94,7 @@ class Judging:
         """A phase that has begun is entered at once; a clock that was put back is no reason to wait."""
         now, looked = outside.clock.now(), bench.looked_at
         recent = looked is not None and timedelta(0) <= now - looked < BACKSTOP * state.plan.interval
-        return not recent or state.phase not in bench.phases
+        return not recent or _phase(state).name not in bench.phases
 
     def _bench(self, state: ReleaseState) -> Bench:
         key = _key(state)
@@ -155,7 +155,7 @@ def _judged_at(state: ReleaseState, now: datetime) -> datetime:
     """Staging is judged as of its load test's end: nobody uses it while people think about the gate."""
     if _environment(state) is Environment.PRODUCTION:
         return now
-    return min(now, state.soaks[state.phase].until + state.plan.telemetry.settle)
+    return min(now, state.soaks[_phase(state).name].until + state.plan.telemetry.settle)
 
 
 def _key(state: ReleaseState) -> str:
@@ -169,7 +169,12 @@ def _judge(state: ReleaseState) -> Judge:
 
 
 def _environment(state: ReleaseState) -> Environment:
-    return state.plan.phase(state.phase).environment
+    return _phase(state).environment
+
+
+def _phase(state: ReleaseState) -> Phase:
+    assert state.watched is not None
+    return state.watched
 
 
 def _worker(state: ReleaseState) -> str:
