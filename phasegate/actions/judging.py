@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from phasegate.actions.collecting import staging_name
+from phasegate.actions.collecting import floor, staging_name
 from phasegate.actions.marking import sends, synthetic_name
 from phasegate.actions.outside import Outside
 from phasegate.actions.remembering import history
+from phasegate.domain.errors import MetricsAway
 from phasegate.domain.judge import Judge
 from phasegate.domain.judge.fold import Entry, Seen, feed, in_order
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute, Probe
 from phasegate.domain.plan import Environment, Phase
-from phasegate.domain.verdict import Verdict
+from phasegate.domain.verdict import Finding, Verdict
 
 
 @dataclass
@@ -123,6 +124,25 @@ class Judging:
         door = outside.target.front_door(worker)
         own = [probe for probe in probes if probe.url.startswith(f"{door}/")]
         _take_in(bench, entries, minutes, own, state)
+
+
+def refuse_incomplete(state: ReleaseState, phase: Phase, verdict: Verdict, *, asked_at: datetime) -> None:
+    """
+    Raise MetricsAway when *verdict* lacks intervals of *phase* that had settled at *asked_at*.
+
+    A source that is away, or went away half-way, must not end a soak before its time. Harm counts
+    on any evidence; a silence that holds is decided as such, and a person may pass what is unknown.
+    """
+    if verdict.finding is Finding.HARMFUL or verdict.silent or phase.name in state.holds_passed:
+        return
+    since = state.soaks[phase.name].since + (phase.soak.warmup if phase.soak else timedelta(0))
+    due = floor(_judged_at(state, asked_at) - state.plan.telemetry.settle, state.plan.interval)
+    known = verdict.judged_until or since
+    if known < due and due - state.plan.interval >= since:
+        raise MetricsAway(
+            f"telemetry tells of {phase.title} until {known:%Y-%m-%d %H:%M:%S} UTC only; "
+            "nothing is passed on evidence that ends before its soak"
+        )
 
 
 def _take_in(
