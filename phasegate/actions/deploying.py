@@ -77,7 +77,7 @@ async def promote(outside: Outside, release: str, phase: Phase) -> ReleaseState:
         raise Refused(f"{release} has no version in production to promote")
     present(state, phase.name)
     split = Split.between(state.known_good.id, state.canary.id, canary_weight=phase.weight)
-    if state.live.split.same_traffic(split) and state.pending is None:
+    if state.live.split.same_listing(split) and state.pending is None:
         # A freeze stops what would be raised: a soak that ends in one has its traffic already.
         return state
     raisable(state, phase.name, now=outside.clock.now())

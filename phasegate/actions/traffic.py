@@ -101,7 +101,9 @@ async def _lease(outside: Outside, release: str) -> Lease:
 async def _shift(outside: Outside, state: ReleaseState, change: Change, *, lease: Lease) -> ReleaseState:
     live = await _newest(outside, state, patient=bool(change.raising))
     state = await _resolve(outside, state.release, live, fence=lease.fence)
-    if live.split.same_traffic(change.split) and state.live.split.same_traffic(change.split):
+    # A candidate that is to be reached at 0 % has to be listed; to take one back, its traffic counts.
+    same = change.split.same_listing if change.raising else change.split.same_traffic
+    if same(live.split) and same(state.live.split):
         return await _note_equal(outside, state, live, fence=lease.fence)
     await _refuse_foreign(outside, state, live, change)
     intent = Intended(
@@ -159,7 +161,7 @@ async def _resolve(outside: Outside, release: str, live: LiveSplit, *, fence: in
     def decide(state: ReleaseState) -> Acted | Dropped | None:
         if state.pending is None:
             return None
-        if live.split.same_traffic(state.pending.split):
+        if live.split.same_listing(state.pending.split):
             return Acted(intent=state.pending.id, worker=state.pending.worker, live=live)
         return Dropped(intent=state.pending.id, why="read back after an interruption: it did not take effect")
 
@@ -258,7 +260,7 @@ async def _after_failure(
 ) -> ReleaseState:
     """The effect is unknown: leave the intent open if the platform cannot be read, else settle it."""
     live = await outside.target.live(state.service)
-    if live is None or not live.split.same_traffic(intent.split):
+    if live is None or not live.split.same_listing(intent.split):
         why = f"{type(failure).__name__}: {failure}"
         await outside.journal.record(state.release, lambda s: _drop(s, intent, why))
         raise failure
