@@ -18,7 +18,7 @@ from phasegate.actions.collecting import (
 )
 from phasegate.actions.drift import refuse_foreign
 from phasegate.actions.inquiring import inquire, unasked
-from phasegate.actions.judging import EVERYTHING, Judging, News
+from phasegate.actions.judging import EVERYTHING, Judging, News, refuse_incomplete
 from phasegate.actions.marking import sends
 from phasegate.actions.outside import Outside
 from phasegate.actions.sharing import note_share
@@ -141,14 +141,17 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
     """
     Judge the soak that is over and note verdict and decision.
 
-    None when the release was called off meanwhile. A gate's approval is no
-    verdict: health is judged again here before it takes effect. Raises Drift when
-    what was watched is not what is live.
+    None when the release was called off meanwhile, or another phase is watched. A gate's approval
+    is no verdict: health is judged again here before it takes effect. Raises Drift when what was
+    watched is not what is live, MetricsAway while what there is to know of it is not known.
     """
-    state = await outside.journal.state(release)
+    state, now = await outside.journal.state(release), outside.clock.now()
+    if state.watched is None or state.watched.name != phase.name:
+        return None
     verdict = await look(outside, state, judging)
     if verdict is None:
         return None
+    refuse_incomplete(state, phase, verdict, asked_at=now)
     await outside.journal.record(
         release, lambda s: None if s.aborting else Judged(verdict=verdict, final=True)
     )
@@ -159,7 +162,7 @@ async def judge_phase(outside: Outside, release: str, phase: Phase, judging: Jud
             judged_until=verdict.judged_until,
             synthetic_until=verdict.synthetic_until,
         )
-        await outside.journal.record(release, lambda s: None if s.aborting else breach)
+        await outside.journal.record(release, lambda s: breach if s.retractable else None)
     await _fail_checks(outside, release, phase)
     state = await outside.journal.state(release)
     if state.aborting:

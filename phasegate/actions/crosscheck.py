@@ -114,7 +114,7 @@ def _row(version: str, minutes: tuple[Minute, ...], found: tuple[Invocations, ..
 def _news(state: ReleaseState, event: CrossChecked, rule: CrossCheck) -> Event | None:
     """The first comparison of a phase, a change, and otherwise one in ten: the ledger is no log."""
     known = state.cross_checked
-    if state.ended is not None or state.phase != event.phase:
+    if state.ended is not None or state.watched is None or state.watched.name != event.phase:
         return None
     if known is None or known.phase != event.phase or len(known.differences) != len(event.differences):
         return event
@@ -148,8 +148,8 @@ async def _accuse(
     reason = _reason(*broken, since=since, until=until, query=query)
 
     def breach(now: ReleaseState) -> Event | None:
-        over = now.aborting or now.ended is not None or now.phase != phase.name
-        return None if over else Breached(phase=phase.name, because=(reason,))
+        # Another phase may have begun meanwhile: it is the same candidate that does the harm.
+        return Breached(phase=phase.name, because=(reason,)) if now.retractable else None
 
     return await outside.journal.record(state.release, breach)
 

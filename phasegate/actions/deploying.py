@@ -2,7 +2,7 @@
 
 from phasegate.actions.collecting import staging_name
 from phasegate.actions.outside import Outside
-from phasegate.actions.traffic import Change, raisable, shift, words
+from phasegate.actions.traffic import Change, present, raisable, shift, words
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.errors import Refused
 from phasegate.domain.events import Acted, Candidate, Uploaded
@@ -75,9 +75,11 @@ async def promote(outside: Outside, release: str, phase: Phase) -> ReleaseState:
     state = await outside.journal.state(release)
     if state.canary is None:
         raise Refused(f"{release} has no version in production to promote")
-    raisable(state, phase.name, now=outside.clock.now())
+    present(state, phase.name)
     split = Split.between(state.known_good.id, state.canary.id, canary_weight=phase.weight)
-    if state.live.split.same_traffic(split) and state.pending is None:
+    if state.live.split.same_listing(split) and state.pending is None:
+        # A freeze stops what would be raised: a soak that ends in one has its traffic already.
         return state
+    raisable(state, phase.name, now=outside.clock.now())
     because = f"{phase.title}: {words(split)}"
     return await shift(outside, release, Change(split, because, raising=phase.name))

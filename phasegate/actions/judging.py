@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from phasegate.actions.collecting import staging_name
+from phasegate.actions.collecting import floor, staging_name
 from phasegate.actions.marking import sends, synthetic_name
 from phasegate.actions.outside import Outside
 from phasegate.actions.remembering import history
+from phasegate.domain.errors import MetricsAway
 from phasegate.domain.judge import Judge
 from phasegate.domain.judge.fold import Entry, Seen, feed, in_order
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.observation import Minute, Probe
-from phasegate.domain.plan import Environment
-from phasegate.domain.verdict import Verdict
+from phasegate.domain.plan import Environment, Phase
+from phasegate.domain.verdict import Finding, Verdict
 
 
 @dataclass
@@ -58,8 +59,8 @@ class Judging:
         self._benches: dict[str, Bench] = {}
 
     def known(self, state: ReleaseState) -> Known:
-        """How far the judge of the present phase has read; nothing for one that has read nothing."""
-        if not state.phase or _key(state) not in self._benches:
+        """How far the judge of the watched phase has read; nothing for one that has read nothing."""
+        if state.watched is None or _key(state) not in self._benches:
             return Known()
         bench = self._benches[_key(state)]
         return Known(bench.counted_until, bench.probed_until)
@@ -68,12 +69,12 @@ class Judging:
         self, outside: Outside, state: ReleaseState, *, away: bool = False, news: News | None = EVERYTHING
     ) -> Verdict | None:
         """
-        Judge the present phase of *state* on everything stored; None while nothing is watched.
+        Judge the watched phase of *state* on everything stored; None while nothing is watched.
 
         *away* says that the metrics source did not answer this time; without *news*, or with all of it
         at hand, the ledger is read once in a few intervals only, for what another driver saw alone.
         """
-        if state.phase not in state.soaks:
+        if state.watched is None:
             return None
         bench = self._bench(state)
         if self._is_behind(outside, state, bench) or (news is not None and not news.whole):
@@ -94,7 +95,7 @@ class Judging:
         """A phase that has begun is entered at once; a clock that was put back is no reason to wait."""
         now, looked = outside.clock.now(), bench.looked_at
         recent = looked is not None and timedelta(0) <= now - looked < BACKSTOP * state.plan.interval
-        return not recent or state.phase not in bench.phases
+        return not recent or _phase(state).name not in bench.phases
 
     def _bench(self, state: ReleaseState) -> Bench:
         key = _key(state)
@@ -123,6 +124,25 @@ class Judging:
         door = outside.target.front_door(worker)
         own = [probe for probe in probes if probe.url.startswith(f"{door}/")]
         _take_in(bench, entries, minutes, own, state)
+
+
+def refuse_incomplete(state: ReleaseState, phase: Phase, verdict: Verdict, *, asked_at: datetime) -> None:
+    """
+    Raise MetricsAway when *verdict* lacks intervals of *phase* that had settled at *asked_at*.
+
+    A source that is away, or went away half-way, must not end a soak before its time. Harm counts
+    on any evidence; a silence that holds is decided as such, and a person may pass what is unknown.
+    """
+    if verdict.finding is Finding.HARMFUL or verdict.silent or phase.name in state.holds_passed:
+        return
+    since = state.soaks[phase.name].since + (phase.soak.warmup if phase.soak else timedelta(0))
+    due = floor(_judged_at(state, asked_at) - state.plan.telemetry.settle, state.plan.interval)
+    known = verdict.judged_until or since
+    if known < due and due - state.plan.interval >= since:
+        raise MetricsAway(
+            f"telemetry tells of {phase.title} until {known:%Y-%m-%d %H:%M:%S} UTC only; "
+            "nothing is passed on evidence that ends before its soak"
+        )
 
 
 def _take_in(
@@ -155,7 +175,7 @@ def _judged_at(state: ReleaseState, now: datetime) -> datetime:
     """Staging is judged as of its load test's end: nobody uses it while people think about the gate."""
     if _environment(state) is Environment.PRODUCTION:
         return now
-    return min(now, state.soaks[state.phase].until + state.plan.telemetry.settle)
+    return min(now, state.soaks[_phase(state).name].until + state.plan.telemetry.settle)
 
 
 def _key(state: ReleaseState) -> str:
@@ -169,7 +189,12 @@ def _judge(state: ReleaseState) -> Judge:
 
 
 def _environment(state: ReleaseState) -> Environment:
-    return state.plan.phase(state.phase).environment
+    return _phase(state).environment
+
+
+def _phase(state: ReleaseState) -> Phase:
+    assert state.watched is not None
+    return state.watched
 
 
 def _worker(state: ReleaseState) -> str:

@@ -49,7 +49,8 @@ async def without_own(
     sent = {minute.start: minute for minute in await ledger.minutes(state.release, name, after=since)}
     probes = await ledger.probes(state.release, after=since)
     # Once they are being sent, what is still under way is in no store yet.
-    sending = state.synthetic is not None and state.synthetic.phase == state.phase
+    phase = state.watched.name if state.watched else state.phase
+    sending = state.synthetic is not None and state.synthetic.phase == phase
     asked = (sending or minute.start in sent or _near(minute, probes) for minute in minutes)
     owns = await asyncio.gather(*(_own(outside, state, *each) for each in zip(minutes, asked, strict=True)))
     told: list[Minute] = []

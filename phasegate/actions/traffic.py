@@ -103,7 +103,9 @@ async def _lease(outside: Outside, release: str) -> Lease:
 async def _shift(outside: Outside, state: ReleaseState, change: Change, *, lease: Lease) -> ReleaseState:
     live = await _newest(outside, state, patient=bool(change.raising))
     state = await _resolve(outside, state.release, live, fence=lease.fence)
-    if live.split.same_traffic(change.split) and state.live.split.same_traffic(change.split):
+    # A candidate that is to be reached at 0 % has to be listed; to take one back, its traffic counts.
+    same = change.split.same_listing if change.raising else change.split.same_traffic
+    if same(live.split) and same(state.live.split):
         return await _note_equal(outside, state, live, fence=lease.fence)
     await _refuse_foreign(outside, state, live, change)
     intent = Intended(
@@ -161,7 +163,7 @@ async def _resolve(outside: Outside, release: str, live: LiveSplit, *, fence: in
     def decide(state: ReleaseState) -> Acted | Dropped | None:
         if state.pending is None:
             return None
-        if live.split.same_traffic(state.pending.split) and not is_old(state, live):
+        if live.split.same_listing(state.pending.split) and not is_old(state, live):
             return Acted(intent=state.pending.id, worker=state.pending.worker, live=live)
         return Dropped(intent=state.pending.id, why="read back after an interruption: it did not take effect")
 
@@ -192,15 +194,18 @@ def raisable(state: ReleaseState, phase: str, *, now: datetime) -> None:
 
     Raises Refused for one that is taken back or over, Superseded for one frozen or in another phase.
     """
+    present(state, phase)
+    if phase != ANY and (freeze := state.frozen(now)):
+        raise Superseded(f"{state.release} is frozen until {freeze[0]:%Y-%m-%d %H:%M %Z}: {freeze[1]}")
+
+
+def present(state: ReleaseState, phase: str) -> None:
+    """Raises Refused when the release is taken back or over, Superseded when it is in another phase."""
     if state.aborting:
         raise Refused(f"{state.release} is being taken back ({state.why_abort}); its traffic is not raised")
     if state.ended is not None:
         raise Refused(f"{state.release} has ended ({state.ended.outcome})")
-    if phase == ANY:
-        return
-    if freeze := state.frozen(now):
-        raise Superseded(f"{state.release} is frozen until {freeze[0]:%Y-%m-%d %H:%M %Z}: {freeze[1]}")
-    if state.current is None or state.current.name != phase:
+    if phase != ANY and (state.current is None or state.current.name != phase):
         raise Superseded(f"{state.release} is not in phase {phase!r} any more: another driver went on")
 
 
@@ -257,7 +262,7 @@ async def _after_failure(
 ) -> ReleaseState:
     """The effect is unknown: leave the intent open if the platform cannot be read, else settle it."""
     live = await outside.target.live(state.service)
-    if live is None or not live.split.same_traffic(intent.split) or is_old(state, live):
+    if live is None or not live.split.same_listing(intent.split) or is_old(state, live):
         why = f"{type(failure).__name__}: {failure}"
         await outside.journal.record(state.release, lambda s: _drop(s, intent, why))
         raise failure

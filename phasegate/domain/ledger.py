@@ -92,7 +92,8 @@ def _database(state: ReleaseState, row: Any) -> dict[str, Any]:
 
 def _soaking(state: ReleaseState, row: Any) -> dict[str, Any]:
     soak = SoakState(since=row.event.since, until=row.event.until)
-    return {"soaks": {**state.soaks, row.event.phase: soak}}
+    # What the phase before was found to be, up to this moment, says nothing of this one.
+    return {"soaks": {**state.soaks, row.event.phase: soak}, "verdict": None}
 
 
 def _extended(state: ReleaseState, row: Any) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Phase(Rule):
     title: str = Field(min_length=3)
     environment: Environment
     weight: float = Field(ge=0, le=100, description="Percent of production traffic.")
-    soak: Soak | None = Field(default=None, description="Required wherever production takes traffic.")
+    soak: Soak | None = Field(default=None, description="Required in production, at 0 % too.")
     success: tuple[SuccessCriterion, ...] = Field(description="All must hold before the next phase.")
     rollback: tuple[RollbackThreshold, ...] = Field(description="Any of them takes the version back.")
     low_traffic: LowTraffic = Field(description="What happens when the criteria stay unproven.")

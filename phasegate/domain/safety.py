@@ -197,7 +197,7 @@ def _can_act(rule: RollbackThreshold, phase: Phase) -> bool:
 def _soaks(plan: "RolloutPlan") -> Iterator[Fault]:
     least = LEAST_INTERVALS * plan.interval
     for index, phase in enumerate(plan.phases):
-        if not phase.takes_traffic:
+        if phase.environment is Environment.STAGING:
             continue
         if phase.soak is None:
             yield Fault(

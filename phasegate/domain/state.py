@@ -105,6 +105,11 @@ class ReleaseState(BaseModel):
         return bool(self.breach) or self.abort is not None
 
     @property
+    def retractable(self) -> bool:
+        """Whether harm still takes it back: not called off yet, not over, and not known good itself."""
+        return not (self.aborting or self.ended is not None or self.promoted)
+
+    @property
     def why_abort(self) -> str:
         """The first reason for taking the release back, in words; empty while there is none."""
         if self.breach:
@@ -129,6 +134,21 @@ class ReleaseState(BaseModel):
     def current(self) -> Phase | None:
         """The phase that was begun and has not ended."""
         return self.plan.phase(self.phase) if self.phase and self.phase not in self.ended_phases else None
+
+    @property
+    def watched(self) -> Phase | None:
+        """
+        The phase by whose rules the candidate is judged now; None while nothing of it is to be judged.
+
+        Between two phases that is the one whose soak began last: its weight stays live until
+        the next one's soak begins, however long that takes.
+        """
+        if (current := self.current) is not None and current.name in self.soaks:
+            return current
+        if self.promoted or not self.exposed:
+            return None
+        phases = (self.plan.phase(name) for name in reversed(self.soaks))
+        return next((phase for phase in phases if phase.environment is Environment.PRODUCTION), None)
 
     @property
     def left(self) -> tuple[Phase, ...]:

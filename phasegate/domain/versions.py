@@ -82,6 +82,11 @@ class Split(BaseModel):
         names = {share.version for share in self.shares + other.shares}
         return all(abs(self.weight(name) - other.weight(name)) <= 0.001 for name in names)
 
+    def same_listing(self, other: "Split") -> bool:
+        """Whether both list the same versions with the same shares; one at 0 % is reached by override."""
+        listed, others = ({share.version for share in split.shares} for split in (self, other))
+        return listed == others and self.same_traffic(other)
+
 
 class LiveSplit(BaseModel):
     """

@@ -18,6 +18,7 @@ from phasegate.actions.judging import Judging
 from phasegate.actions.outside import Outside
 from phasegate.actions.rollback import restore
 from phasegate.actions.sharing import note_share
+from phasegate.actions.soaking import begin_overdue_soak
 from phasegate.actions.telling import notice_id, tell
 from phasegate.domain.criteria import Level
 from phasegate.domain.errors import Away, CallAPerson, Drift, FixTheInput, PhasegateError, RunsAway
@@ -154,17 +155,22 @@ class Watch:
             return await self.outside.journal.state(state.release)
 
     async def _judge(self, state: ReleaseState) -> None:
-        phase = state.current
+        state = await begin_overdue_soak(self.outside, state)
+        phase = state.watched or state.current
         if phase is None or phase.environment is Environment.STAGING:
             return
         verdict = await look(self.outside, state, self.judging)
         if verdict is None:
             return
         await self._note(state, verdict)
-        if phase.takes_traffic and verdict.finding is not Finding.HARMFUL:
-            if phase.name not in state.followed:
-                await note_share(self.outside, state.release, phase)
-            self._compare_sources(state, phase)
+        if not phase.takes_traffic or verdict.finding is Finding.HARMFUL:
+            return
+        # Between two phases the weight may be the next one's already, and nothing is to be proved.
+        lasts = phase == state.current
+        if lasts and phase.name not in state.followed:
+            await note_share(self.outside, state.release, phase)
+        self._compare_sources(state, phase)
+        if lasts:
             self.sender.begin(state, phase)
 
     def _compare_sources(self, state: ReleaseState, phase: Phase) -> None:
@@ -248,7 +254,8 @@ def _show_every(state: ReleaseState) -> timedelta:
 
 
 def _breach(state: ReleaseState, verdict: Verdict) -> Event | None:
-    if state.aborting or state.ended is not None or state.phase != verdict.phase:
+    """Harm counts although another phase has begun during the look: the candidate is the same."""
+    if not state.retractable:
         return None
     return Breached(
         phase=verdict.phase,
@@ -261,7 +268,7 @@ def _breach(state: ReleaseState, verdict: Verdict) -> Event | None:
 def _news(state: ReleaseState, verdict: Verdict) -> Event | None:
     """Only a verdict that says something new is an event; the counts are kept anyway."""
     known = state.verdict
-    if state.aborting or state.ended is not None or state.phase != verdict.phase:
+    if not state.retractable or state.watched is None or state.watched.name != verdict.phase:
         return None
     if known and (known.finding, known.violated, known.silent) == (
         verdict.finding,

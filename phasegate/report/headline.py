@@ -15,7 +15,7 @@ def headline(state: ReleaseState, verdict: Verdict | None) -> str:
     if state.aborting:
         return _taken_back(state)
     phase = state.current
-    if phase is None or verdict is None:
+    if phase is None or verdict is None or verdict.phase != phase.name:
         return _not_judged(state, phase)
     if verdict.finding is Finding.HARMFUL:
         return (
@@ -56,7 +56,12 @@ def _taken_back(state: ReleaseState) -> str:
 
 def _not_judged(state: ReleaseState, phase: Phase | None) -> str:
     where = f"in {plain(phase.title)}" if phase else "between two phases"
-    return f"**Release {plain(state.release)} is {where}.** Nothing has been judged there yet."
+    text = f"**Release {plain(state.release)} is {where}.** Nothing has been judged there yet."
+    if (watched := state.watched) is None or watched == phase or state.canary is None:
+        return text
+    share = f"{state.live.split.weight(state.canary.id):g} %"
+    limits = f"by the limits of {plain(watched.title)}"
+    return f"{text} {plain(_candidate(state))} is watched on at {share}, {limits}."
 
 
 def _question(state: ReleaseState, phase: Phase, verdict: Verdict) -> str:

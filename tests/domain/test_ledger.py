@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from phasegate.domain import events as e
 from phasegate.domain.ledger import ReleaseState, first_break, replay
+from phasegate.domain.plan import Environment
 from phasegate.domain.versions import Split
 from tests.ledger_cases import (
     CANARY,
@@ -249,3 +250,48 @@ def test_a_plan_that_later_rules_would_refuse_is_still_replayed():
     state = at(opened(plan=stored), e.Driven(run="run-1"))
 
     assert state.plan.name == plan["name"]
+
+
+def test_a_candidate_with_traffic_is_watched_from_its_first_soak_until_it_is_known_good():
+    """
+    Between two phases by the rules of the one before, however long the next one waits.
+    """
+    state, watched = None, []
+    for row in GOOD:
+        state = replay((row,), state)
+        watched.append((row.event.kind, state.watched.name if state.watched else ""))
+    first = next(place for place, (kind, _) in enumerate(watched) if kind == "soaking")
+    last = next(place for place, (kind, _) in enumerate(watched) if kind == "known-good")
+
+    assert {name for _, name in watched[:first]} == {""}
+    assert all(name for _, name in watched[first:last])
+    assert {name for _, name in watched[last:]} == {""}
+    assert ("phase-began", "canary") in watched
+    assert ("soaking", "partial") in watched
+    assert ("phase-ended", "full") in watched
+
+
+def test_nothing_is_watched_while_a_gate_waits_before_the_first_traffic():
+    """
+    Production has nothing of the candidate that could do harm.
+    """
+    staged = e.Uploaded(environment=Environment.STAGING, version=CANARY)
+    begun = (opened(), e.PhaseBegan(phase="staging"), staged, soaking("staging"))
+
+    judged = at(*begun, asked())
+    waiting = at(*begun, e.PhaseEnded(phase="staging"), e.PhaseBegan(phase="canary"), asked(phase="canary"))
+
+    assert judged.watched == judged.plan.phase("staging")
+    assert waiting.watched is None
+
+
+def test_harm_takes_back_what_is_neither_called_off_nor_known_good_nor_over():
+    """
+    A candidate that is known good would be taken back to itself.
+    """
+    rows = {row.event.kind: replay(GOOD[: row.seq - GOOD[0].seq + 1]) for row in GOOD}
+
+    assert rows["phase-ended"].retractable
+    assert not rows["known-good"].retractable
+    assert not replay(GOOD).retractable
+    assert not at(opened(), e.AbortAsked(by="ada", reason="no")).retractable

@@ -63,6 +63,10 @@ def test_a_phase_that_is_not_there_is_a_key_error():
             "phases.0.soak: none at 10 % of production; allowed: a duration of at least 3m",
         ),
         (
+            [a_phase("dark", 0, soak=None), a_phase("full", 100)],
+            "phases.0.soak: none at 0 % of production; allowed: a duration of at least 3m",
+        ),
+        (
             [a_phase("canary", 10, soak={"duration": "7m", "warmup": "5m"}), a_phase("full", 100)],
             "phases.0.soak.duration: 7m with a warmup of 5m; allowed: at least 8m, "
             "three intervals after the warmup",

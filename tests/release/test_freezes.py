@@ -106,3 +106,31 @@ def _weight_at(world: World, *, minutes: int) -> float:
             world.tick(keeper)
         world.check()
     return world.candidate_weight
+
+
+def test_a_candidate_that_turns_sick_while_a_freeze_holds_the_next_phase_is_taken_back():
+    """
+    The canary is passed at the beginning of a weekend; its users are there on Saturday too.
+    """
+    machine = ReleaseMachine()
+    world = machine.world
+    world.plan = frozen_plan(since=timedelta(minutes=1), until=timedelta(hours=60))
+    world.runs.start()
+    world.settle()
+    world.advance(53 * SECOND)
+    machine.life_goes_on(5, approve=True)
+    began = world.candidate_weight
+    machine.life_goes_on(120, approve=True)
+    held, state = world.candidate_weight, world.state
+    world.rates.update({"candidate": 0.08})
+    after = _weight_at(world, minutes=2)
+    broken, breach = world.check(), world.state.breach if world.state else ()
+    world.close()
+
+    assert state is not None
+    assert not state.aborting
+    assert (state.phase, list(state.soaks)) == ("partial", ["staging", "canary"])
+    assert state.stalled_since is None
+    assert (began, held, after) == (10, 10, 0)
+    assert breach[0].criterion == "error-rate"
+    assert not broken

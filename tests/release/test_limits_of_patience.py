@@ -17,7 +17,7 @@ from phasegate.domain.steps import Next
 from phasegate.domain.verdict import Finding
 from phasegate.keeper.watch import PATIENCE, Watch
 from tasks.evaluate import evaluate
-from tests.ledger_cases import CANARY, asked, judged, shifted
+from tests.ledger_cases import CANARY, asked, judged, shifted, soaking
 from tests.release.paper import RELEASE, paper_release
 
 pytestmark = pytest.mark.patient
@@ -80,6 +80,7 @@ async def test_a_verdict_that_says_nothing_new_is_no_event(tmp_path: Path):
     async with paper_release(tmp_path) as (hands, _):
         watch = Watch(hands)
         await exposed(hands)
+        await hands.journal.record(RELEASE, lambda s: soaking("canary"))
         for finding in findings:
             await watch._note(await hands.journal.state(RELEASE), judged("canary", finding).verdict)
         rows = await hands.journal.ledger.events(RELEASE)

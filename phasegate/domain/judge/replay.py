@@ -75,13 +75,17 @@ def recorded_and_replayed(recording: Recording) -> tuple[tuple[Verdict, Verdict]
     for verdict in (one for one in recording.verdicts if one.phase in places):
         until = verdict.judged_until or _judged_from(recording.plan, places[verdict.phase], verdict.phase)
         seen = _asked_until(places[verdict.phase], verdict.synthetic_until)
+        seen = _entered_until(seen, verdict.phase)
         replayed = _at(recording.plan, seen, verdict.at, until=until)
         pairs.append((verdict, replayed))
     for breach in (one for one in recording.breaches if one.phase in places):
         until = max((reason.until for reason in breach.because if reason.until), default=breach.at)
         seen = _asked_until(places[breach.phase], breach.synthetic_until)
+        seen = _entered_until(seen, breach.phase)
         replayed = _at(recording.plan, seen, breach.at, until=breach.judged_until or until)
-        pairs.append((_breached(breach), replayed.model_copy(update={"reasons": replayed.because()})))
+        # A breach keeps the reasons of its verdict and nothing else of it.
+        only = {"reasons": replayed.because(), "violated": False, "silent": False}
+        pairs.append((_breached(breach), replayed.model_copy(update=only)))
     return tuple(pairs)
 
 
@@ -134,6 +138,12 @@ def _asked_until(seen: Watched, until: datetime | None) -> Watched:
     """*seen* with the synthetic requests that had been counted, up to *until*."""
     asked = tuple(minute for minute in seen.synthetic if until is not None and minute.end <= until)
     return seen.model_copy(update={"synthetic": asked})
+
+
+def _entered_until(seen: Watched, phase: str) -> Watched:
+    """*seen* without the phases that began after *phase*: one may begin while a verdict is being noted."""
+    since = next(soak.since for soak in seen.soaks if soak.phase == phase)
+    return seen.model_copy(update={"soaks": tuple(soak for soak in seen.soaks if soak.since <= since)})
 
 
 def _taught(plan: RolloutPlan, seen: Watched) -> Judge:
