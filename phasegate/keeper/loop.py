@@ -76,7 +76,11 @@ class Keeper:
             await self.watch.finish()
 
     async def tick(self) -> None:
-        """Look once at every active release, and wait until all have been looked at."""
+        """
+        Look once at every active release, and wait until all have been looked at.
+
+        It is no sign of life, because nobody looks again: only `run` gives one.
+        """
         await self._begin()
         await self._finish(limit=None)
         await self.watch.finish()
@@ -84,6 +88,7 @@ class Keeper:
 
     async def _begin_safely(self) -> timedelta:
         try:
+            await self._beat(self.outside.clock.now())
             return await self._begin()
         except PhasegateError as trouble:
             log.warning("%s", trouble)
@@ -95,7 +100,6 @@ class Keeper:
     async def _begin(self) -> timedelta:
         """Begin to look at every release that is due; returns how long nothing will be due."""
         now = self.outside.clock.now()
-        await self._beat(now)
         rows = await self.outside.journal.ledger.releases(active=True)
         self._heads = {row.release: row.seq for row in rows}
         self._drop_ended(set(self._heads))
