@@ -1,12 +1,15 @@
 """The outbox: a notice is stored with what caused it and delivered until each channel has it."""
 
 import hashlib
+import logging
 
 from phasegate.actions.outside import Outside
 from phasegate.domain.criteria import Level
 from phasegate.domain.errors import Away, FixTheInput
 from phasegate.domain.events import Delivered, Notice
 from phasegate.domain.ledger import ReleaseState
+
+log = logging.getLogger("phasegate.telling")
 
 
 async def tell(
@@ -44,8 +47,9 @@ async def deliver(outside: Outside, release: str) -> ReleaseState:
     """
     Try every undelivered notice once; each attempt's result is in the ledger.
 
-    A channel that is away is tried again by the next call; one that refuses, or is
-    not configured, is noted as failed for good, because repeating cannot help.
+    A channel that is away is tried again by the next call, and so is a notice that meets a
+    defect; one that refuses, or is not configured, is noted as failed for good, because
+    repeating cannot help.
     """
     state = await outside.journal.state(release)
     for ident, name in state.undelivered:
@@ -67,6 +71,10 @@ async def _send(outside: Outside, notice: Notice, name: str) -> Delivered | None
         return None
     except FixTheInput as refusal:
         return Delivered(notice=notice.id, channel=name, ok=False, given_up=True, detail=str(refusal))
+    except Exception:
+        # A defect that one notice meets must not keep back the page behind it.
+        log.exception("%r cannot be told to channel %r; it is tried again", notice.subject, name)
+        return None
     return Delivered(notice=notice.id, channel=name, ok=True, detail=detail)
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import quote
 
 import httpx
 from pydantic import SecretStr
@@ -60,9 +61,11 @@ class WebhookChannel:
         Raises Away when it should be tried again (no answer, 408, 425, 429, 5xx)
         and SettingsError when repeating cannot help (any other answer but 2xx).
         """
+        # A header is ASCII; a channel may be called as people call it.
+        headers = {"Idempotency-Key": quote(key, safe="/:#@,=+")}
         try:
             response = await self._client.post(
-                self._url, json=self._body(notice, key), headers={"Idempotency-Key": key}, timeout=TIMEOUT
+                self._url, json=self._body(notice, key), headers=headers, timeout=TIMEOUT
             )
         except httpx.HTTPError as error:
             raise Away(f"channel {self._name!r} did not answer ({type(error).__name__})") from None
