@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -75,7 +76,9 @@ class Keeper:
                 except TimeoutError:
                     continue
         finally:
+            end = time.monotonic() + PARTING
             await self._finish(limit=PARTING)
+            await self.outbox.finish(limit=max(end - time.monotonic(), 0))
             await self.watch.finish()
 
     async def tick(self) -> None:
@@ -113,7 +116,7 @@ class Keeper:
             self._seen.setdefault(row.release, now)
         if OUTBOX not in self._looks and not timedelta(0) < self._due_outbox - now <= EVERY:
             self._due_outbox = now + EVERY
-            self._start(OUTBOX, self.outbox.deliver())
+            self._start(OUTBOX, self.outbox.begin())
         if SLEEPERS not in self._looks and not timedelta(0) < self._due_sleepers - now <= SLEEPERS_EVERY:
             self._due_sleepers = now + SLEEPERS_EVERY
             self._start(SLEEPERS, self._wake_sleepers())

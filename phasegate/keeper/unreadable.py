@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from phasegate.actions.outside import Outside
-from phasegate.actions.telling import tell
+from phasegate.actions.telling import attempt, tell
 from phasegate.domain.criteria import Level
-from phasegate.domain.errors import Away, LedgerBroken, PhasegateError, Superseded
+from phasegate.domain.errors import LedgerBroken, PhasegateError, Superseded
 from phasegate.domain.events import Delivered, Notice, Recorded
 from phasegate.domain.ledger import ReleaseState
 
@@ -130,17 +130,17 @@ def _told(rows: tuple[Recorded, ...], notice: Notice) -> set[str]:
 
 
 async def _send(outside: Outside, release: str, notice: Notice, name: str, *, noted: bool) -> None:
-    key = f"{notice.id}/{name}"
-    async with _marked(outside, key) as free:
+    pauses, itself = outside.pauses, f"{name}/{notice.id}"
+    if any(pauses.lasts(what, outside.clock.now()) for what in (name, itself)):
+        return
+    async with _marked(outside, f"{notice.id}/{name}") as free:
         if not free:
             return
         try:
-            detail = await outside.channels[name].send(notice, key=key)
-            done = Delivered(notice=notice.id, channel=name, ok=True, detail=detail)
-        except Away:
+            done = await attempt(outside, notice, name)
+        except Exception:
+            pauses.begin(itself, outside.clock.now())
             raise
-        except Exception as refusal:
-            done = Delivered(notice=notice.id, channel=name, ok=False, given_up=True, detail=_words(refusal))
     if not done.ok:
         log.error("%s: channel %r cannot be told: %s", release, name, done.detail)
     if noted:

@@ -28,12 +28,12 @@ class Pager:
     """Implements ``Channel``: the subjects that it was given, also those that come again."""
 
     told: list[str] = field(default_factory=list)
-    away: bool = False
+    trouble: Exception | None = None
 
     async def send(self, notice: Notice, *, key: str) -> str:
-        """Taken, unless it is away."""
-        if self.away:
-            raise Away("the pager is away")
+        """Taken, unless there is a trouble."""
+        if self.trouble is not None:
+            raise self.trouble
         self.told.append(notice.subject)
         return "taken"
 
@@ -82,13 +82,14 @@ async def age(hands: Outside) -> timedelta:
     return silent
 
 
+@pytest.mark.parametrize("trouble", [Away("the pager is away"), ValueError("a defect")])
 async def test_a_keeper_older_than_the_newest_event_is_not_well_and_pages_every_channel(
-    tmp_path: Path,
+    tmp_path: Path, trouble: Exception
 ):
     """
     After an upgrade the runs are new processes and the resident keeper is not: it sees nothing any more.
     """
-    first, second = Pager(), Pager(away=True)
+    first, second = Pager(), Pager(trouble=trouble)
     async with paper_release(tmp_path) as (paper, clock):
         hands = replace(paper, runs=Alive(), channels={"pagerduty": first, "slack": second})
         keeper = Keeper(hands, "k1")
@@ -96,7 +97,7 @@ async def test_a_keeper_older_than_the_newest_event_is_not_well_and_pages_every_
         well = keeper.health().ok
         write_newer_event(tmp_path, clock.now())
         await turn(keeper, clock, MINUTE)
-        second.away = False
+        second.trouble = None
         await turn(keeper, clock, MINUTE)
         silent = await age(hands)
 
