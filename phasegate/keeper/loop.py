@@ -151,7 +151,8 @@ class Keeper:
         Else a keeper that is started again and again would seem to live for half a minute each time.
         """
         first = {release: seen for release, seen in self._seen.items() if release not in self._ticks}
-        return any(release in self._failed or now - seen < FIRST for release, seen in first.items())
+        zero = timedelta(0)
+        return any(release in self._failed or zero <= now - seen < FIRST for release, seen in first.items())
 
     def _allowed(self, release: str) -> timedelta:
         waits = release in self._looks and release not in self._failed
