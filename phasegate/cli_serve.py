@@ -7,7 +7,7 @@ from phasegate.cli_errors import reports_errors
 
 @click.command()
 @click.option("--name", default="", help="Name in the ledger; default host and process.")
-@click.option("--once", is_flag=True, help="Look at every active release once and end.")
+@click.option("--once", is_flag=True, help="Look at every active release once and end; no sign of life.")
 @click.option("--health-port", type=click.IntRange(0, 65535), default=None, help="Serve GET /health there.")
 @click.option("--health-host", default="127.0.0.1", show_default=True, help="Address of that port.")
 @click.option("--verbose", is_flag=True, help="Log every look.")

@@ -1,21 +1,28 @@
 """Ways to tell people: webhooks (Slack, PagerDuty, any other) and the deployment log."""
 
+import asyncio
 import json
 import logging
 import os
 import sys
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import quote
 
 import httpx
 from pydantic import SecretStr
 
 from phasegate.domain.criteria import Level
-from phasegate.domain.errors import Away, SettingsError
+from phasegate.domain.errors import ChannelAway, SettingsError
 from phasegate.domain.events import Notice
 from phasegate.ports import Clock
 
 TIMEOUT = 10.0
+# Channels share the client's connections; one that hangs must leave some to the others.
+AT_ONCE = 8
+LONGEST_WAIT = 86400
 # Shorter parts of an address are words such as "services".
 LEAST_SECRET = 12
 TAIL = 256 * 1024
@@ -46,6 +53,7 @@ class WebhookChannel:
         address = url.get_secret_value() if isinstance(url, SecretStr) else url
         self._name = name
         self._client = client
+        self._lines = asyncio.Semaphore(AT_ONCE)
         self._url = _address(name, address)
         self._routing_key = ""
         if name.startswith("pagerduty"):
@@ -57,15 +65,18 @@ class WebhookChannel:
         """
         Deliver *notice* once and say what came back.
 
-        Raises Away when it should be tried again (no answer, 408, 425, 429, 5xx)
+        Raises ChannelAway when it should be tried again (no answer, 408, 425, 429, 5xx)
         and SettingsError when repeating cannot help (any other answer but 2xx).
         """
+        # A header is ASCII; a channel may be called as people call it.
+        headers = {"Idempotency-Key": quote(key, safe="/:#@,=+")}
         try:
-            response = await self._client.post(
-                self._url, json=self._body(notice, key), headers={"Idempotency-Key": key}, timeout=TIMEOUT
-            )
+            async with self._lines:
+                response = await self._client.post(
+                    self._url, json=self._body(notice, key), headers=headers, timeout=TIMEOUT
+                )
         except httpx.HTTPError as error:
-            raise Away(f"channel {self._name!r} did not answer ({type(error).__name__})") from None
+            raise ChannelAway(f"channel {self._name!r} did not answer ({type(error).__name__})") from None
         return self._outcome(response)
 
     def _outcome(self, response: httpx.Response) -> str:
@@ -74,7 +85,7 @@ class WebhookChannel:
             return f"{status} {response.reason_phrase}".strip()
         said = f"channel {self._name!r} answered {status}: {self._hidden(response.text)}".rstrip(": ")
         if status in _TRY_AGAIN or status >= 500:
-            raise Away(f"{said}; it is tried again")
+            raise ChannelAway(f"{said}; it is tried again", after=_wanted(response))
         raise SettingsError(f"{said}; check its address in PHASEGATE_CHANNELS")
 
     def _hidden(self, text: str) -> str:
@@ -113,6 +124,18 @@ class WebhookChannel:
                 "custom_details": {"text": notice.text},
             },
         }
+
+
+def _wanted(response: httpx.Response) -> timedelta | None:
+    """How long the channel wants to be left alone: ``Retry-After`` in seconds, or a date by its own clock."""
+    wanted = response.headers.get("retry-after", "")
+    try:
+        if wanted.isascii() and wanted.isdigit():
+            return timedelta(seconds=min(int(wanted), LONGEST_WAIT))
+        later = parsedate_to_datetime(wanted) - parsedate_to_datetime(response.headers.get("date", ""))
+    except (TypeError, ValueError):
+        return None
+    return max(later, timedelta(0))
 
 
 def _address(name: str, address: str) -> httpx.URL:
@@ -160,14 +183,16 @@ class LogChannel:
         self._stream = stream
 
     async def send(self, notice: Notice, *, key: str) -> str:
-        """Write *notice*; raises Away when the log cannot be written now."""
+        """Write *notice*; raises ChannelAway when the log cannot be written now."""
         stream = self._stream or sys.stderr
         try:
             said = self._append(self._path, notice, key) if self._path else self._print(stream, notice, key)
             if os.environ.get("GITHUB_ACTIONS") == "true" and said != _KNOWN:
                 print(github_command(notice), file=stream, flush=True)
         except OSError as error:
-            raise Away(f"channel {self._name!r} cannot be written: {error.strerror or error}") from error
+            raise ChannelAway(
+                f"channel {self._name!r} cannot be written: {error.strerror or error}"
+            ) from error
         return said
 
     def _print(self, stream: TextIO, notice: Notice, key: str) -> str:

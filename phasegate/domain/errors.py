@@ -15,6 +15,7 @@ Everything that can go wrong, sorted by who has to act.
     │   ├── TargetAway           the platform's API
     │   ├── MetricsAway          the telemetry source
     │   ├── RunsAway             the orchestrator
+    │   ├── ChannelAway          a way to tell people
     │   └── LedgerBusy           the database is locked or gone
     └── CallAPerson          a machine must not decide this alone
         ├── Drift                somebody else changed the split
@@ -24,6 +25,8 @@ Everything that can go wrong, sorted by who has to act.
         └── LedgerBroken         the chain of hashes does not hold
     Superseded               another driver acted first: read the ledger again
 """
+
+from datetime import timedelta
 
 
 class PhasegateError(Exception):
@@ -72,6 +75,14 @@ class MetricsAway(Away):
 
 class RunsAway(Away):
     """The orchestrator did not answer."""
+
+
+class ChannelAway(Away):
+    """A way to tell people did not answer; *after* is how long it asked to be left alone."""
+
+    def __init__(self, words: str, *, after: timedelta | None = None) -> None:
+        super().__init__(words)
+        self.after = after
 
 
 class LedgerBusy(Away):

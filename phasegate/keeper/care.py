@@ -16,6 +16,7 @@ from phasegate.domain.events import Driven, Event
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import OnLost
 from phasegate.domain.steps import Next
+from phasegate.keeper.standing import how_it_stands, taken_back
 from phasegate.ports import RunStatus
 
 GRACE = timedelta(seconds=20)
@@ -31,8 +32,9 @@ async def care_for_run(outside: Outside, state: ReleaseState) -> None:
     Cancelled: the release is called off. Lost: taken up again or rolled back, as
     the plan says; so is one whose signs of life have stopped, whatever the orchestrator believes.
     Suspended although something is due: woken. Over although the release is not: the rollback
-    flow finishes what is left. Without a run, or with one that has done nothing for too long:
-    as if it were lost. Raises RunsAway, and CallAPerson when run after run dies in a rollback.
+    flow finishes what is left, unless a refusal or a foreign split stands in its way. Without
+    a run, or with one that has done nothing for too long: as if it were lost. Raises RunsAway,
+    and CallAPerson when run after run dies in a rollback.
     """
     if not state.run:
         # The run that opened it died before it could say that it drives it.
@@ -50,6 +52,10 @@ async def care_for_run(outside: Outside, state: ReleaseState) -> None:
             await _wake_if_due(outside, await outside.journal.state(state.release), status)
         return
     await _replace(outside, state, status)
+
+
+def _todo(state: ReleaseState) -> str:
+    return "" if taken_back(state) or state.promoted else f"set {state.known_good.label} to 100 % by hand; "
 
 
 def _is_due(outside: Outside, state: ReleaseState, status: RunStatus) -> bool:
@@ -88,6 +94,9 @@ def _stuck_at(state: ReleaseState) -> datetime:
 async def _replace(outside: Outside, state: ReleaseState, status: RunStatus) -> None:
     if outside.clock.now() - state.at < GRACE and status is RunStatus.DONE:
         return
+    if state.aborting and (state.refusal is not None or state.drift is not None):
+        # A run would die of the same; the keeper goes on trying, or a person decides.
+        return
     lost = status in (RunStatus.LOST, RunStatus.UNKNOWN, RunStatus.DONE)
     going_on = not (state.aborting or state.promoted)
     if lost and going_on and state.plan.on_lost_run is OnLost.ROLLBACK:
@@ -100,7 +109,7 @@ async def _replace(outside: Outside, state: ReleaseState, status: RunStatus) -> 
     if state.drivers >= TRIES:
         raise CallAPerson(
             f"{state.drivers} runs in a row died before {state.release} could be ended. "
-            f"{state.known_good.label} is kept at 100 %. Next: read the worker's log; then start `rollback` "
+            f"{how_it_stands(state)}. Next: {_todo(state)}read the worker's log; then start `rollback` "
             "for it, or `release` with its name when it was promoted"
         )
     if state.aborting:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from phasegate.keeper.liveness import Health
 from phasegate.keeper.outbox import EVERY, Outbox
 from phasegate.keeper.sleepers import EVERY as SLEEPERS_EVERY
 from phasegate.keeper.sleepers import Sleepers
-from phasegate.keeper.unreadable import page_unreadable
+from phasegate.keeper.unreadable import page_unwatched
 from phasegate.keeper.watch import Watch
 
 log = logging.getLogger("phasegate.keeper")
@@ -26,6 +27,7 @@ LISTED = timedelta(milliseconds=0.5)
 PARTING = 20.0
 BEAT = timedelta(seconds=1)
 OVERDUE = timedelta(seconds=30)
+FIRST = timedelta(seconds=5)
 # A look that waits for a slow platform gives up by itself; one that takes longer than this hangs.
 LONGEST = timedelta(minutes=2)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -52,6 +54,8 @@ class Keeper:
     _due_beat: datetime = LONG_AGO
     _began: datetime = LONG_AGO
     _seen: dict[str, datetime] = field(default_factory=dict)
+    _ticks: dict[str, timedelta] = field(default_factory=dict)
+    _failed: set[str] = field(default_factory=set)
     _heads: dict[str, int] = field(default_factory=dict)
     _looks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
@@ -72,11 +76,17 @@ class Keeper:
                 except TimeoutError:
                     continue
         finally:
+            end = time.monotonic() + PARTING
             await self._finish(limit=PARTING)
+            await self.outbox.finish(limit=max(end - time.monotonic(), 0))
             await self.watch.finish()
 
     async def tick(self) -> None:
-        """Look once at every active release, and wait until all have been looked at."""
+        """
+        Look once at every active release, and wait until all have been looked at.
+
+        It is no sign of life, because nobody looks again: only `run` gives one.
+        """
         await self._begin()
         await self._finish(limit=None)
         await self.watch.finish()
@@ -84,7 +94,9 @@ class Keeper:
 
     async def _begin_safely(self) -> timedelta:
         try:
-            return await self._begin()
+            pause = await self._begin()
+            await self._beat(self.outside.clock.now())
+            return pause
         except PhasegateError as trouble:
             log.warning("%s", trouble)
         except Exception:
@@ -95,7 +107,6 @@ class Keeper:
     async def _begin(self) -> timedelta:
         """Begin to look at every release that is due; returns how long nothing will be due."""
         now = self.outside.clock.now()
-        await self._beat(now)
         rows = await self.outside.journal.ledger.releases(active=True)
         self._heads = {row.release: row.seq for row in rows}
         self._drop_ended(set(self._heads))
@@ -105,7 +116,7 @@ class Keeper:
             self._seen.setdefault(row.release, now)
         if OUTBOX not in self._looks and not timedelta(0) < self._due_outbox - now <= EVERY:
             self._due_outbox = now + EVERY
-            self._start(OUTBOX, self.outbox.deliver())
+            self._start(OUTBOX, self.outbox.begin())
         if SLEEPERS not in self._looks and not timedelta(0) < self._due_sleepers - now <= SLEEPERS_EVERY:
             self._due_sleepers = now + SLEEPERS_EVERY
             self._start(SLEEPERS, self._wake_sleepers())
@@ -121,24 +132,32 @@ class Keeper:
         return self._due.get(release, now) <= now or (seen is not None and seen > now)
 
     async def _beat(self, now: datetime) -> None:
-        """A sign of life says that releases are looked at; a keeper whose looks hang gives none."""
+        """A sign of life says that releases are looked at; a keeper whose looks hang or fail gives none."""
         # A clock that was put back must not silence the keeper until it has caught up.
         if now < self._due_beat and self._due_beat - now <= BEAT:
             return
         self._due_beat = now + BEAT
-        if not self._overdue(now):
+        if not self._overdue(now) and not self._unproven(now):
             await self.outside.journal.ledger.beat(self.name, at=now)
 
     def _overdue(self, now: datetime) -> list[str]:
         """The releases whose last look ended too long ago."""
         return [release for release, seen in self._seen.items() if now - seen > self._allowed(release)]
 
-    def _allowed(self, release: str) -> timedelta:
-        return max(LONGEST if release in self._looks else OVERDUE, self._slack(release))
+    def _unproven(self, now: datetime) -> bool:
+        """
+        Whether a release was never looked at with success, and its first look failed or has just begun.
 
-    def _slack(self, release: str) -> timedelta:
-        due, seen = self._due.get(release), self._seen[release]
-        return 3 * max(due - seen, timedelta(0)) if due else timedelta(0)
+        Else a keeper that is started again and again would seem to live for half a minute each time.
+        """
+        first = {release: seen for release, seen in self._seen.items() if release not in self._ticks}
+        zero = timedelta(0)
+        return any(release in self._failed or zero <= now - seen < FIRST for release, seen in first.items())
+
+    def _allowed(self, release: str) -> timedelta:
+        waits = release in self._looks and release not in self._failed
+        # What is due next says nothing here: a look that fails makes the next one due as well.
+        return max(LONGEST if waits else OVERDUE, 3 * self._ticks.get(release, timedelta(0)))
 
     def health(self) -> Health:
         """Well while the loop turns and no release waits too long for a look; ages in seconds."""
@@ -171,28 +190,41 @@ class Keeper:
             await asyncio.sleep(0)
 
     async def _look(self, row: Row) -> None:
+        release, state = row.release, None
         async with self._gate:
-            began, state = self.outside.clock.now(), None
+            began = self.outside.clock.now()
             # Overdue looks of a slow release must not make the loop spin.
-            self._due[row.release] = began + self.idle
+            self._due[release] = began + self.idle
             try:
-                await self.watch.protect(row.release, seq=self._heads.get(row.release, row.seq))
-                state = await self.outside.journal.known(row.release)
-                self._due[row.release] = began + state.plan.tick
-                self._seen[row.release] = self.outside.clock.now()
-            except PhasegateError as trouble:
-                self.watch.troubles[row.release] = str(trouble)
-            except Exception:
+                await self.watch.protect(release, seq=self._heads.get(release, row.seq))
+                state = await self.outside.journal.known(release)
+                self._succeeded(release, state.plan.tick, began=began)
+            except Exception as trouble:
                 # One release that cannot be looked at must not leave the others unwatched.
-                log.exception("looking at %s failed; it is tried again", row.release)
-                await page_unreadable(self.outside, row.release)
+                fault = trouble
+        if state is None:
+            await self._page_failing(release, fault)
         if state is None or state.undelivered:
-            self.outbox.add(row.release)
-        if row.release in self.watch.troubles:
-            log.warning("%s: %s", row.release, self.watch.troubles[row.release])
+            self.outbox.add(release)
+        if release in self.watch.troubles:
+            log.warning("%s: %s", release, self.watch.troubles[release])
         # An orchestrator that accepts calls and does not answer must not delay the next look.
-        if (caring := f"run of {row.release}") not in self._looks:
-            self._start(caring, self._care(row.release))
+        if (caring := f"run of {release}") not in self._looks:
+            self._start(caring, self._care(release))
+
+    def _succeeded(self, release: str, tick: timedelta, *, began: datetime) -> None:
+        self._due[release] = began + tick
+        self._seen[release] = self.outside.clock.now()
+        self._ticks[release] = tick
+        self._failed.discard(release)
+
+    async def _page_failing(self, release: str, fault: Exception) -> None:
+        self._failed.add(release)
+        self.watch.troubles[release] = str(fault) or type(fault).__name__
+        if not isinstance(fault, PhasegateError):
+            log.error("looking at %s failed; it is tried again", release, exc_info=fault)
+        overdue = release in self._overdue(self.outside.clock.now())
+        await page_unwatched(self.outside, release, fault, overdue=overdue)
 
     async def _care(self, release: str) -> None:
         try:
@@ -216,6 +248,8 @@ class Keeper:
                 continue
             del self._due[release]
             self._seen.pop(release, None)
+            self._ticks.pop(release, None)
+            self._failed.discard(release)
             self.watch.forget(release)
             self.outbox.add(release)
             self.sleepers.add(release)

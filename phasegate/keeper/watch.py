@@ -27,6 +27,7 @@ from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment, Phase
 from phasegate.domain.verdict import Finding, Verdict
 from phasegate.keeper.care import care_for_run
+from phasegate.keeper.paging import Paging
 from phasegate.keeper.show import show
 from phasegate.keeper.synthetic import Sender
 
@@ -34,7 +35,6 @@ log = logging.getLogger("phasegate.keeper")
 CARE = timedelta(seconds=3)
 RARELY = timedelta(seconds=15)
 SHOW = timedelta(seconds=30)
-PATIENCE = timedelta(seconds=60)
 PARTING = 5.0
 
 
@@ -50,9 +50,11 @@ class Watch:
     crossed: dict[str, datetime] = field(default_factory=dict)
     comparing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     sender: Sender = field(init=False)
+    paging: Paging = field(init=False)
 
     def __post_init__(self) -> None:
         self.sender = Sender(self.outside)
+        self.paging = Paging(self.outside)
 
     async def look_at(self, release: str) -> None:
         """Protect one release, then care for its run."""
@@ -73,10 +75,13 @@ class Watch:
             await self._protect(await self._state(release, seq))
         except Away as away:
             self.troubles[release] = str(away)
-            await self._page_when_overdue(release, away)
+            await self.paging.overdue(release, away)
         except (CallAPerson, FixTheInput) as trouble:
             self.troubles[release] = str(trouble)
-            await self._page(release, trouble)
+            await self.paging.person(release, trouble)
+            await self.paging.overdue(release, trouble)
+        else:
+            self.paging.forget(release)
 
     async def _state(self, release: str, seq: int | None) -> ReleaseState:
         journal = self.outside.journal
@@ -98,7 +103,7 @@ class Watch:
             self.troubles[release] = str(away)
         except (CallAPerson, FixTheInput) as trouble:
             self.troubles[release] = str(trouble)
-            await self._page(release, trouble)
+            await self.paging.person(release, trouble)
 
     def _care_every(self, state: ReleaseState) -> timedelta:
         """A run has nothing to do in a long soak; asking for hundreds of them is dear."""
@@ -127,6 +132,7 @@ class Watch:
         if (comparing := self.comparing.pop(release, None)) is not None:
             comparing.cancel()
         self.sender.forget(release)
+        self.paging.forget(release)
 
     async def _protect(self, state: ReleaseState) -> ReleaseState:
         release = state.release
@@ -151,7 +157,7 @@ class Watch:
             return await mind_drift(self.outside, state.release)
         except Drift as drift:
             self.troubles[state.release] = str(drift)
-            await self._page(state.release, drift)
+            await self.paging.person(state.release, drift)
             return await self.outside.journal.state(state.release)
 
     async def _judge(self, state: ReleaseState) -> None:
@@ -217,34 +223,6 @@ class Watch:
                 text=alert.text,
                 once=once,
             )
-
-    async def _page(self, release: str, trouble: PhasegateError) -> None:
-        """Once for each kind of trouble: its words may hold a time that changes at every tick."""
-        state = await self.outside.journal.state(release)
-        about = state.drift.found.id if state.drift else ""
-        await tell(
-            self.outside,
-            release,
-            level=Level.CRITICAL,
-            subject=f"{release} needs a person",
-            text=str(trouble),
-            once=f"person/{type(trouble).__name__}/{about}",
-        )
-
-    async def _page_when_overdue(self, release: str, away: Away) -> None:
-        """A release that is to be taken back and cannot be is not left to the log."""
-        state = await self.outside.journal.state(release)
-        since = state.breached_at
-        if since is None or state.restored_at or self.outside.clock.now() - since < PATIENCE:
-            return
-        await tell(
-            self.outside,
-            release,
-            level=Level.CRITICAL,
-            subject=f"{release} is not taken back yet",
-            text=f"{away}. It is tried again at every tick. Next: set {state.known_good.label} by hand.",
-            once="overdue",
-        )
 
 
 def _show_every(state: ReleaseState) -> timedelta:

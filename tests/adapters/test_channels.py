@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 from phasegate.adapters.channels import LogChannel, WebhookChannel
 from phasegate.adapters.clock import SystemClock
 from phasegate.domain.criteria import Level
-from phasegate.domain.errors import Away, SettingsError
+from phasegate.domain.errors import Away, ChannelAway, SettingsError
 from phasegate.domain.events import Notice
 
 
@@ -94,6 +95,31 @@ async def test_a_channel_that_is_busy_is_tried_again(client, status):
 
         with pytest.raises(Away, match=f"'ops' answered {status}"):
             await channel.send(a_notice(), key="k")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "30"}, 30),
+        ({"Retry-After": "Tue, 17 Feb 2026 03:01:00 GMT", "Date": "Tue, 17 Feb 2026 03:00:00 GMT"}, 60),
+        ({"Retry-After": "Tue, 17 Feb 2026 03:01:00 GMT", "Date": "Tue, 17 Feb 2026 04:00:00 GMT"}, 0),
+        ({"Retry-After": "9" * 30}, 86400),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-1"}, None),
+        ({}, None),
+    ],
+)
+async def test_a_channel_that_is_busy_may_say_for_how_long(client, headers, seconds):
+    """
+    Asking before that is what it counts against us.
+    """
+    async with serve(lambda *_: Reply(429, b"slowly", headers)) as server:
+        channel = WebhookChannel("ops", server.url, client)
+
+        with pytest.raises(ChannelAway) as away:
+            await channel.send(a_notice(), key="k")
+
+    assert away.value.after == (None if seconds is None else timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize("status", [301, 400, 403, 404, 410])

@@ -146,7 +146,7 @@ async def test_a_notice_is_delivered_although_its_release_has_ended(tmp_path: Pa
     """
     The last notice says how the release ended; a channel that was away at that moment gets it later.
     """
-    answers = iter([Reply(503, "away")] * 8)
+    answers = iter([Reply(503, "away")] * 4)
     async with serve(lambda method, path, body: next(answers, Reply(200, "ok"))) as channel:  # noqa: SIM117
         async with stage(tmp_path, "0.1.12") as world:
             settings = world.settings.model_copy(update={"channels": {"slack": channel.url}})

@@ -55,6 +55,7 @@ async def test_a_keeper_that_does_not_get_round_is_not_well_and_gives_no_sign_of
     """
     async with paper_release(tmp_path) as (hands, clock):
         keeper = Keeper(replace(hands, runs=Alive()), "k1")
+        await keeper._beat(clock.now())
         await keeper.tick()
         beat = await hands.journal.ledger.last_beat()
         clock.now_is += OVERDUE + 60 * SECOND
@@ -62,6 +63,7 @@ async def test_a_keeper_that_does_not_get_round_is_not_well_and_gives_no_sign_of
         await keeper._beat(clock.now())
         silent = await hands.journal.ledger.last_beat() == beat
 
+    assert beat is not None
     assert ill.status_code == 503
     assert ill.json()["overdue"] == [RELEASE]
     assert silent
@@ -77,11 +79,11 @@ async def test_a_look_that_waits_for_a_slow_platform_is_no_keeper_that_hangs(tmp
         answer = asyncio.Event()
         keeper._start(RELEASE, _waiting(answer))
         clock.now_is += OVERDUE + 60 * SECOND
-        await keeper._begin()
+        await keeper._begin_safely()
         waiting = (await asked(keeper)).status_code
         lives = await hands.journal.ledger.last_beat() == clock.now()
         clock.now_is += LONGEST
-        await keeper._begin()
+        await keeper._begin_safely()
         hanging = (await asked(keeper)).status_code
         answer.set()
         await keeper._finish(limit=None)

@@ -15,7 +15,8 @@ from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.plan import Environment
 from phasegate.domain.steps import Next
 from phasegate.domain.verdict import Finding
-from phasegate.keeper.watch import PATIENCE, Watch
+from phasegate.keeper.paging import PATIENCE
+from phasegate.keeper.watch import Watch
 from tasks.evaluate import evaluate
 from tests.ledger_cases import CANARY, asked, judged, shifted, soaking
 from tests.release.paper import RELEASE, paper_release

@@ -84,7 +84,7 @@ async def test_a_look_at_which_nothing_is_new_reads_the_list_of_releases_and_not
 
         await keeper.tick()
 
-    assert ledger.calls == {"beat": 1, "releases": 1}
+    assert ledger.calls == {"releases": 1}
 
 
 async def test_a_quiet_look_compares_what_is_live(tmp_path: Path):
