@@ -3,7 +3,12 @@
 import json
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says nothing: the tests run beside each other.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # What takes longest begins first, so that no worker is left with it at the end.
 # Each of three processes takes two files at once: a long one goes with a short one.

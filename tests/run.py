@@ -22,7 +22,7 @@ from tests.groups import TESTS, Group, files_of
 
 ONE_AFTER_THE_OTHER = (Group.E2E, Group.REAL)
 BESIDE = Group.PATIENT
-PROCESSES = {Group.E2E: 3, Group.REAL: 6, Group.PATIENT: 2}
+PROCESSES = {Group.E2E: 3, Group.REAL: 6, Group.PATIENT: 3}
 ENDS_WITHIN = 30.0
 AUTOGROUP = Path("/proc/self/autogroup")
 INTERRUPTED = 130

@@ -6,12 +6,14 @@ import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
 
+from phasegate.adapters.cloudflare import CloudflareTelemetry
 from phasegate.adapters.plan_yaml import load_plan
 from phasegate.adapters.prefect_api import PrefectApi
 from phasegate.cli import COMMANDS, PURPOSE
 from phasegate.cli_group import group
 from phasegate.domain.errors import SettingsError
 from phasegate.settings import Settings
+from phasegate.wiring import metrics
 
 pytestmark = pytest.mark.patient
 
@@ -59,11 +61,15 @@ def test_an_address_that_is_none_is_one_line() -> None:
     assert told.startswith("phasegate: PHASEGATE_API_URL is no address: ")
 
 
-def test_what_only_reads_needs_only_the_readers_token() -> None:
-    show = ("plan", "show", "production", "--service", "x")
-    code, told = ran(*show, PHASEGATE_API_URL="http://127.0.0.1:9", PHASEGATE_TOKEN_READER="t" * 40)
-    assert code == 1
-    assert "token" not in told
+async def test_what_only_reads_needs_only_the_readers_token() -> None:
+    lacking = Settings(account_id="a1", token_rollout=SecretStr("t" * 40))
+    with pytest.raises(SettingsError, match="PHASEGATE_TOKEN_READER must be set"):
+        async with metrics(lacking):
+            pass
+
+    given = Settings(account_id="a1", token_reader=SecretStr("t" * 40))
+    async with metrics(given) as source:
+        assert isinstance(source, CloudflareTelemetry)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from phasegate.actions.collecting import staging_name
 from phasegate.actions.outside import Outside
-from phasegate.actions.traffic import Change, present, raisable, shift, words
+from phasegate.actions.raising import present, raisable
+from phasegate.actions.traffic import Change, shift, words
 from phasegate.domain.bundle import Bundle
 from phasegate.domain.errors import Refused
 from phasegate.domain.events import Acted, Candidate, Uploaded

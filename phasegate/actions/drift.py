@@ -2,9 +2,10 @@
 
 from phasegate.actions.gates import fallen
 from phasegate.actions.outside import Outside
+from phasegate.actions.raising import ANY
 from phasegate.actions.rollback import close, restore
 from phasegate.actions.telling import tell
-from phasegate.actions.traffic import ANY, Change, drift_words, drifted, read_live, shift, words
+from phasegate.actions.traffic import Change, drift_words, drifted, read_live, shift, words
 from phasegate.domain.criteria import Level
 from phasegate.domain.drift import DriftSettled, OnForeign, Settling
 from phasegate.domain.errors import Drift, FixTheInput, Refused, RunsAway

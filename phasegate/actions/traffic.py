@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from phasegate.actions.outside import Outside
+from phasegate.actions.raising import raisable
 from phasegate.actions.telling import tell
 from phasegate.domain.criteria import Level
 from phasegate.domain.errors import Away, CallAPerson, Drift, Refused, Superseded, TargetAway
@@ -28,7 +29,6 @@ from phasegate.urgency import taking_back
 LEASE = timedelta(seconds=6)
 PATIENCE = timedelta(seconds=60)
 BEHIND = timedelta(seconds=15)
-ANY = "*"
 
 
 @dataclass(frozen=True)
@@ -186,27 +186,6 @@ def _intend(state: ReleaseState, intent: Intended, *, raising: str, now: datetim
     if state.ended is not None:
         raise Refused(f"{state.release} has ended ({state.ended.outcome})")
     return intent
-
-
-def raisable(state: ReleaseState, phase: str, *, now: datetime) -> None:
-    """
-    Refuse to give the candidate the traffic of *phase* unless the release is in it.
-
-    Raises Refused for one that is taken back or over, Superseded for one frozen or in another phase.
-    """
-    present(state, phase)
-    if phase != ANY and (freeze := state.frozen(now)):
-        raise Superseded(f"{state.release} is frozen until {freeze[0]:%Y-%m-%d %H:%M %Z}: {freeze[1]}")
-
-
-def present(state: ReleaseState, phase: str) -> None:
-    """Raises Refused when the release is taken back or over, Superseded when it is in another phase."""
-    if state.aborting:
-        raise Refused(f"{state.release} is being taken back ({state.why_abort}); its traffic is not raised")
-    if state.ended is not None:
-        raise Refused(f"{state.release} has ended ({state.ended.outcome})")
-    if phase != ANY and (state.current is None or state.current.name != phase):
-        raise Superseded(f"{state.release} is not in phase {phase!r} any more: another driver went on")
 
 
 async def _write(outside: Outside, state: ReleaseState, intent: Intended, *, force: bool) -> ReleaseState:
