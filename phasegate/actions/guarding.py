@@ -1,11 +1,12 @@
-"""Whether a keeper lives, and what follows for a release when none does."""
+"""Whether a keeper watches, and what follows for a release when none does."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from phasegate.actions.outside import Outside
 from phasegate.actions.telling import tell
 from phasegate.domain.criteria import Level
-from phasegate.domain.errors import Refused
+from phasegate.domain.errors import Refused, Superseded
 from phasegate.domain.ledger import ReleaseState
 from phasegate.domain.quantities import format_duration
 
@@ -14,6 +15,8 @@ SILENT = timedelta(seconds=15)
 PAGED = timedelta(seconds=60)
 # A keeper that is started again, or held up by a busy host, is back by then.
 AWAITED = timedelta(minutes=2)
+# A keeper that cannot look at a release says so for this long, again and again.
+BLIND = timedelta(minutes=1)
 
 
 async def silence(outside: Outside) -> timedelta | None:
@@ -22,16 +25,40 @@ async def silence(outside: Outside) -> timedelta | None:
     return outside.clock.now() - beat if beat else None
 
 
+async def note_blind(outside: Outside, release: str) -> None:
+    """
+    Say for a minute that a keeper cannot look at *release*, though it lives.
+
+    It is a lease, because it can be written and read when the release's rows cannot.
+    """
+    ledger, now = outside.journal.ledger, outside.clock.now()
+    if await _blind(outside, release, longer_than=BLIND / 2):
+        return
+    with suppress(Superseded):
+        await ledger.take(_mark(release), holder=outside.journal.driver, ttl=BLIND, now=now)
+
+
+async def _blind(outside: Outside, release: str, *, longer_than: timedelta = timedelta(0)) -> bool:
+    said, now = await outside.journal.ledger.lease(_mark(release)), outside.clock.now()
+    # From further ahead than it lasts: the clock was put back.
+    return said is not None and longer_than < said.expires_at - now <= BLIND
+
+
+def _mark(release: str) -> str:
+    return f"blind/{release}"
+
+
 async def guard(outside: Outside, release: str, *, unguarded: str) -> None:
     """
-    Refuse to send traffic while no keeper lives, unless somebody said why that is all right.
+    Refuse to send traffic while no keeper watches, unless somebody said why that is all right.
 
-    A sign of life is waited for, for two minutes: a keeper that is started again does not end a release.
-    Raises Refused. *unguarded* is that reason, empty for none; it is kept and paged.
+    It must live, and be able to look at this release. That is waited for, for two minutes: a keeper
+    that is started again does not end a release. Raises Refused. *unguarded* is that reason, empty
+    for none; it is kept and paged.
     """
     state = await outside.journal.state(release)
     age = await silence(outside)
-    if _lives(age, state):
+    if await _watches(outside, state, age):
         return
     if not unguarded:
         await _await_keeper(outside, state)
@@ -41,17 +68,20 @@ async def guard(outside: Outside, release: str, *, unguarded: str) -> None:
     await tell(outside, release, level=Level.CRITICAL, subject=subject, text=text, once="unguarded")
 
 
-def _lives(age: timedelta | None, state: ReleaseState) -> bool:
-    return age is not None and age <= max(6 * state.plan.tick, SILENT)
+async def _watches(outside: Outside, state: ReleaseState, age: timedelta | None) -> bool:
+    lives = age is not None and age <= max(6 * state.plan.tick, SILENT)
+    return lives and not await _blind(outside, state.release)
 
 
 async def _await_keeper(outside: Outside, state: ReleaseState) -> None:
     end = outside.clock.now() + AWAITED
-    while not _lives(age := await silence(outside), state):
+    while not await _watches(outside, state, age := await silence(outside)):
         if outside.clock.now() >= end:
+            blind = await _blind(outside, state.release)
+            todo = "read its log: its looks at this release fail" if blind else "start `phasegate keeper`"
             raise Refused(
-                f"no keeper watches ({_seen(age)}; waited for {format_duration(AWAITED)}); start "
-                "`phasegate keeper`, or say in 'unguarded' why nobody needs to"
+                f"no keeper watches ({_seen(age)}; waited for {format_duration(AWAITED)}); {todo}, "
+                "or say in 'unguarded' why nobody needs to"
             )
         if (await page_when_unguarded(outside, state.release)).aborting:
             return

@@ -16,10 +16,11 @@ FED_EVERY = 2.0
 
 @dataclass(frozen=True)
 class Health:
-    """Whether the keeper does its work, and the figures behind it."""
+    """Whether the keeper does all of its work, the figures behind it, and whether it does some of it."""
 
     ok: bool
     told: dict[str, Any]
+    alive: bool
 
 
 @asynccontextmanager
@@ -63,7 +64,7 @@ async def feed_systemd(health: Callable[[], Health]) -> None:
     """
     Tell systemd that the keeper is ready, then that it is well, until cancelled; nothing without systemd.
 
-    The protocol is sd_notify(3): datagrams to ``$NOTIFY_SOCKET``. A keeper that is not well
+    The protocol is sd_notify(3): datagrams to ``$NOTIFY_SOCKET``. A keeper that is not alive
     stops feeding the watchdog, and ``WatchdogSec`` in the unit has it started again.
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
@@ -73,7 +74,7 @@ async def feed_systemd(health: Callable[[], Health]) -> None:
         notify.connect("\0" + address[1:] if address.startswith("@") else address)
         notify.send(b"READY=1")
         while True:
-            if health().ok:
+            if health().alive:
                 with suppress(OSError):
                     notify.send(b"WATCHDOG=1")
             await asyncio.sleep(FED_EVERY)

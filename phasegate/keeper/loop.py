@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from phasegate.actions.guarding import note_blind
 from phasegate.actions.outside import Outside
 from phasegate.domain.errors import PhasegateError
 from phasegate.domain.listing import Row
@@ -132,27 +133,42 @@ class Keeper:
         return self._due.get(release, now) <= now or (seen is not None and seen > now)
 
     async def _beat(self, now: datetime) -> None:
-        """A sign of life says that releases are looked at; a keeper whose looks hang or fail gives none."""
+        """A sign of life says that releases are looked at; while looks hang or all fail there is none."""
         # A clock that was put back must not silence the keeper until it has caught up.
         if now < self._due_beat and self._due_beat - now <= BEAT:
             return
         self._due_beat = now + BEAT
-        if not self._overdue(now) and not self._unproven(now):
+        if self._sees(now):
             await self.outside.journal.ledger.beat(self.name, at=now)
+
+    def _sees(self, now: datetime) -> bool:
+        """
+        Whether no look hangs and not every release is one that cannot be looked at.
+
+        Those that cannot be are said one by one; they must not keep the others from going on.
+        """
+        late = {release for release in self._looks if now - self._due.get(release, now) > LONGEST}
+        hanging = late | (set(self._overdue(now)) - self._failed)
+        unseen = self._blind(now) | self._unproven(now)
+        return not hanging and (not self._seen or not unseen.issuperset(self._seen))
+
+    def _blind(self, now: datetime) -> set[str]:
+        """The releases of which every look has failed for too long, or since the first."""
+        overdue = set(self._overdue(now))
+        return {release for release in self._failed if release in overdue or release not in self._ticks}
 
     def _overdue(self, now: datetime) -> list[str]:
         """The releases whose last look ended too long ago."""
         return [release for release, seen in self._seen.items() if now - seen > self._allowed(release)]
 
-    def _unproven(self, now: datetime) -> bool:
+    def _unproven(self, now: datetime) -> set[str]:
         """
-        Whether a release was never looked at with success, and its first look failed or has just begun.
+        The releases that were never looked at with success, and whose first look has just begun.
 
         Else a keeper that is started again and again would seem to live for half a minute each time.
         """
-        first = {release: seen for release, seen in self._seen.items() if release not in self._ticks}
-        zero = timedelta(0)
-        return any(release in self._failed or zero <= now - seen < FIRST for release, seen in first.items())
+        zero, seen = timedelta(0), self._seen
+        return {each for each in seen if each not in self._ticks and zero <= now - seen[each] < FIRST}
 
     def _allowed(self, release: str) -> timedelta:
         waits = release in self._looks and release not in self._failed
@@ -160,12 +176,17 @@ class Keeper:
         return max(LONGEST if waits else OVERDUE, 3 * self._ticks.get(release, timedelta(0)))
 
     def health(self) -> Health:
-        """Well while the loop turns and no release waits too long for a look; ages in seconds."""
+        """
+        Well while the loop turns and no release waits too long for a look; ages in seconds.
+
+        Alive, which starting it again could not mend, also while looks at some releases fail.
+        """
         now = self.outside.clock.now()
         overdue = self._overdue(now)
         ages = {release: round((now - seen).total_seconds(), 1) for release, seen in self._seen.items()}
         loop = (now - self._began).total_seconds() if self._began > LONG_AGO else None
-        ok = loop is not None and loop < OVERDUE.total_seconds() and not overdue
+        turns = loop is not None and loop < OVERDUE.total_seconds()
+        ok = turns and not overdue
         told = {
             "keeper": self.name,
             "ok": ok,
@@ -174,7 +195,7 @@ class Keeper:
             "overdue": overdue,
             "troubles": dict(self.watch.troubles),
         }
-        return Health(ok, told)
+        return Health(ok, told, alive=turns and self._sees(now))
 
     def _start(self, release: str, look: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(look)
@@ -223,8 +244,16 @@ class Keeper:
         self.watch.troubles[release] = str(fault) or type(fault).__name__
         if not isinstance(fault, PhasegateError):
             log.error("looking at %s failed; it is tried again", release, exc_info=fault)
-        overdue = release in self._overdue(self.outside.clock.now())
-        await page_unwatched(self.outside, release, fault, overdue=overdue)
+        now = self.outside.clock.now()
+        if release in self._blind(now):
+            await self._say_blind(release)
+        await page_unwatched(self.outside, release, fault, overdue=release in self._overdue(now))
+
+    async def _say_blind(self, release: str) -> None:
+        try:
+            await note_blind(self.outside, release)
+        except PhasegateError as away:
+            log.warning("%s: that it cannot be looked at could not be noted: %s", release, away)
 
     async def _care(self, release: str) -> None:
         try:

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from phasegate.actions.guarding import silence
+from phasegate.actions.guarding import guard, silence
 from phasegate.actions.outside import Outside
-from phasegate.domain.errors import Away
+from phasegate.domain.errors import Away, Refused
 from phasegate.domain.events import Notice
 from phasegate.domain.observation import Batch
+from phasegate.domain.versions import Split
 from phasegate.keeper.loop import OVERDUE, Keeper
+from tests.ledger_cases import STABLE, opened
 from tests.release.model_platform import START, ModelClock
 from tests.release.paper import RELEASE, paper_release
 from tests.release.standins import Alive
@@ -147,11 +149,64 @@ async def test_a_release_whose_looks_all_fail_is_paged_once_and_found_again(tmp_
         lives = await age(hands)
 
     assert not at_first
-    assert (ill.ok, silent) == (False, None)
+    assert (ill.ok, ill.alive, silent) == (False, False, None)
     assert [notice.subject for notice in told] == [f"{RELEASE} is not watched"]
     assert "KeyError: 'p95'" in told[0].text
     assert keeper.health().ok
     assert lives <= 2 * TURN
+
+
+async def test_one_release_that_cannot_be_looked_at_keeps_no_other_from_going_on(tmp_path: Path):
+    """
+    The keeper lives and systemd leaves it alone; traffic is raised for the others, and not for that one.
+    """
+    async with paper_release(tmp_path) as (paper, _):
+        hands, _, platform = await soaking(paper, ModelClock(START))
+        platform.uploaded["another"] = {"v1": STABLE}
+        platform.put("another", Split.whole(STABLE.id), "its first version")
+        live = await hands.target.live("another")
+        await hands.journal.open("other-1", opened(service="another", live=live))
+        metrics = Broken(hands.metrics)
+        hands = replace(hands, metrics=metrics)
+        keeper = Keeper(hands, "k1")
+        await turn(keeper, hands.clock, 2 * MINUTE)
+        found, lives = keeper.health(), await age(hands)
+        refused = await is_refused(hands, keeper, RELEASE)
+        other_refused = await is_refused(hands, keeper, "other-1")
+        metrics.broken = False
+        await turn(keeper, hands.clock, MINUTE)
+        refused_later = await is_refused(hands, keeper, RELEASE)
+
+    assert (found.ok, found.alive) == (False, True)
+    assert found.told["overdue"] == [RELEASE]
+    assert lives <= 2 * TURN
+    assert "read its log: its looks at this release fail" in refused
+    assert (other_refused, refused_later) == ("", "")
+
+
+@dataclass
+class Turning:
+    """Time passes while *keeper* turns."""
+
+    keeper: Keeper
+    clock: ModelClock
+
+    def now(self) -> datetime:
+        """The keeper's time."""
+        return self.clock.now()
+
+    async def sleep(self, duration: timedelta) -> None:
+        """The keeper goes on meanwhile."""
+        await turn(self.keeper, self.clock, duration)
+
+
+async def is_refused(hands: Outside, keeper: Keeper, release: str) -> str:
+    """Why no traffic may be raised for *release*, however long that is waited for; empty when it may."""
+    try:
+        await guard(replace(hands, clock=Turning(keeper, hands.clock)), release, unguarded="")
+    except Refused as refusal:
+        return str(refusal)
+    return ""
 
 
 @pytest.mark.parametrize("tick", [5, 15, 60])

@@ -96,9 +96,11 @@ async def _waiting(answer: asyncio.Event) -> None:
     await answer.wait()
 
 
-async def test_systemd_is_told_only_of_a_keeper_that_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_systemd_is_told_only_of_a_keeper_that_is_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """
-    The watchdog has a keeper that hangs started again.
+    The watchdog has a keeper that hangs started again, and no other.
     """
     address = str(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", address)
@@ -106,8 +108,8 @@ async def test_systemd_is_told_only_of_a_keeper_that_is_well(tmp_path: Path, mon
         systemd.bind(address)
         systemd.setblocking(False)
         said = []
-        for ok in (True, False):
-            feeding = feed_systemd(lambda ok=ok: Health(ok, {}))  # type: ignore[misc]
+        for alive in (True, False):
+            feeding = feed_systemd(lambda alive=alive: Health(False, {}, alive))  # type: ignore[misc]
             feeding.send(None)
             feeding.close()
             said.append(_received(systemd))
